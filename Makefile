@@ -1,0 +1,81 @@
+# Every everyday command of the project. `make` alone explains itself.
+# Two commands are enough to see it work: `git clone ...` and `make demo`.
+
+SHELL := /bin/bash
+VENV ?= .venv
+BIN := $(VENV)/bin
+CODE := broker connectors ownership schemas
+STYLED := $(CODE) tests $(wildcard benchmarks)
+QUICK := tests/unit tests/property tests/test_tidy.py
+ONCE ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all check bench lock clean
+
+help: ## this list
+	@echo "make <target>:"
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1|\2/' | column -t -s '|' 2>/dev/null \
+		|| grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST)
+
+# --- environment: one .venv; a stamp per lock says what is installed in it
+
+# A stamp is older than its lock when the lock has changed: then pip runs again, with hashes.
+$(VENV)/.python:
+	@py=""; for c in python3.13 python3.12 python3.11 python3; do \
+		if "$$c" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then py="$$c"; break; fi; done; \
+	if [ -z "$$py" ]; then \
+		echo "SoleSource needs Python 3.11 or newer; found: $$(python3 --version 2>&1 || echo none)." >&2; \
+		echo "Install python3.11 (or 3.12, 3.13) with its venv module, then run make again." >&2; exit 1; fi; \
+	echo "creating $(VENV) with $$($$py --version)"; \
+	"$$py" -m venv $(VENV) || { echo "'$$py -m venv' failed: on Debian and Ubuntu install python3-venv." >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.python requirements/demo.txt pyproject.toml
+	@echo "installing what running needs (requirements/demo.txt, pinned with hashes)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/demo.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.demo requirements/dev.txt
+	@echo "installing what developing needs (requirements/dev.txt, pinned with hashes)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+setup: $(VENV)/.dev ## the development environment in .venv
+
+# --- seeing it work
+
+demo: $(VENV)/.demo ## the whole path on this machine, no Docker (ONCE=1: run it through and stop)
+	@$(BIN)/solesource demo $(if $(ONCE),--once)
+
+# --- proving it
+
+test: $(VENV)/.dev ## quick tests: no server is started
+	@$(BIN)/python -m pytest -q -m "not integration"
+
+test-all: $(VENV)/.dev ## all tests, with real Kafka, PostgreSQL and Tryton
+	@$(BIN)/python -m pytest -q
+
+check: $(VENV)/.dev ## style, types, direction of imports, quick tests
+	@$(BIN)/ruff format --check $(STYLED)
+	@$(BIN)/ruff check $(STYLED)
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest -q -m "not integration" $(wildcard $(QUICK))
+
+bench: $(VENV)/.dev ## how fast the gate is on this machine
+	@$(BIN)/python -m benchmarks.gate
+
+# --- keeping house
+
+lock: $(VENV)/.dev ## write requirements/*.txt again from *.in
+	@cd requirements && for n in dev demo base sdk tryton; do \
+		case $$n in dev|tryton) constraint="";; *) constraint="-c dev.txt";; esac; \
+		../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+			--generate-hashes --no-emit-index-url --custom-compile-command "make lock" $$constraint \
+			$$n.in -o $$n.txt || exit 1; done
+
+clean: ## remove what running and building left (not the download cache in your home)
+	@if [ -x $(BIN)/solesource ]; then $(BIN)/solesource kafka down >/dev/null 2>&1 || true; fi
+	@rm -rf $(VENV) .venv-tryton var build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
