@@ -1,0 +1,121 @@
+"""Headers of an authoritative record: what a reader must know beside the value, and how it is spelled.
+
+Pure. The gate writes them, every sink and the gate's own replay read them.
+
+| header | meaning |
+|---|---|
+| ce_id | `<object>/<key>@<revision>` |
+| ce_type | `<object>.authoritative`, or `<object>.deleted` with a null value |
+| ce_time | when the change happened in its source |
+| ce_causationid | `<system>/<event id>` of the change that caused it |
+| ce_revision | the gate's own number of this record, +1 each time |
+| ce_changed | fields that differ from the previous revision, comma separated |
+| ce_owners | per system of record: `system@event id` of its last accepted change, and `=fields` where not all |
+| ce_decision | `<map version>:<append time of the change in ms>` |
+| ce_reassert | `system:fields` that must write the owner's value again (only then present) |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from schemas.envelope import SPECVERSION, Headers, field_set, format_time, parse_time_ms
+from schemas.errors import MalformedEnvelope
+
+GATE_SOURCE = b"/solesource"
+
+
+@dataclass(frozen=True, slots=True)
+class AuthoritativeEnvelope:
+    """What the headers of an authoritative record say."""
+
+    object: str
+    deleted: bool
+    time_ms: int
+    causation: tuple[str, str]
+    """(system, event id) of the change that caused this revision."""
+    revision: int
+    changed: frozenset[str]
+    owners: tuple[tuple[str, str, frozenset[str] | None], ...]
+    """(system of record, its last accepted event id, fields; None = every field not named elsewhere)."""
+    map_version: int
+    ingress_ms: int
+    reassert: tuple[str, frozenset[str]] | None
+
+    def owned_by(self, system: str, fields: Iterable[str]) -> frozenset[str]:
+        """Those of `fields` whose system of record is `system`."""
+        named = {name: owner for owner, _, names in self.owners if names is not None for name in names}
+        rest = next((owner for owner, _, names in self.owners if names is None), "")
+        return frozenset(name for name in fields if named.get(name, rest) == system)
+
+
+def format_owners(owners: Iterable[tuple[str, str, frozenset[str] | None]]) -> bytes:
+    """`crm@seq:0:01;erp@time:0:02=credit_limit`: the entry without fields owns the rest."""
+    parts = []
+    for system, event, fields in owners:
+        quoted = event.replace("%", "%25").replace(";", "%3B").replace("=", "%3D")
+        parts.append(f"{system}@{quoted}" if fields is None else f"{system}@{quoted}={','.join(sorted(fields))}")
+    return ";".join(parts).encode()
+
+
+@lru_cache(maxsize=16384)
+def parse_owners(text: bytes) -> tuple[tuple[str, str, frozenset[str] | None], ...]:
+    """The inverse of `format_owners`."""
+    owners = []
+    for part in text.decode().split(";"):
+        system, _, rest = part.partition("@")
+        quoted, separator, fields = rest.partition("=")
+        event = quoted.replace("%3D", "=").replace("%3B", ";").replace("%25", "%")
+        owners.append((system, event, field_set(fields.encode()) if separator else None))
+    return tuple(owners)
+
+
+def authoritative_headers(
+    *, object_name: str, key: bytes, revision: int, deleted: bool, time_ms: int, system: str, event_id: str,
+    changed: Iterable[str], owners: bytes, map_version: int, ingress_ms: int,
+    reassert: tuple[str, Iterable[str]] | None = None,
+) -> list[tuple[str, bytes]]:
+    """The headers the gate writes; at most eleven."""
+    number = b"%d" % revision
+    headers = [
+        ("ce_specversion", SPECVERSION),
+        ("ce_id", b"%b/%b@%b" % (object_name.encode(), key, number)),
+        ("ce_source", GATE_SOURCE),
+        ("ce_type", f"{object_name}.{'deleted' if deleted else 'authoritative'}".encode()),
+        ("ce_time", format_time(time_ms)),
+        ("ce_causationid", f"{system}/{event_id}".encode()),
+        ("ce_revision", number),
+        ("ce_changed", ",".join(sorted(changed)).encode()),
+        ("ce_owners", owners),
+        ("ce_decision", b"%d:%d" % (map_version, ingress_ms)),
+    ]
+    if reassert is not None:
+        headers.append(("ce_reassert", f"{reassert[0]}:{','.join(sorted(reassert[1]))}".encode()))
+    return headers
+
+
+def parse_authoritative(headers: Headers) -> AuthoritativeEnvelope:
+    """Read the headers of an authoritative record; MalformedEnvelope if it was not written by the gate."""
+    found: Mapping[str, bytes] = dict(headers)
+    try:
+        object_name, _, kind = found["ce_type"].decode().rpartition(".")
+        system, _, event = found["ce_causationid"].decode().partition("/")
+        map_version, _, ingress = found["ce_decision"].partition(b":")
+        target, _, fields = found.get("ce_reassert", b"").partition(b":")
+        return AuthoritativeEnvelope(
+            object=object_name,
+            deleted=kind == "deleted",
+            time_ms=parse_time_ms(found["ce_time"]),
+            causation=(system, event),
+            revision=int(found["ce_revision"]),
+            changed=field_set(found["ce_changed"]),
+            owners=parse_owners(found["ce_owners"]),
+            map_version=int(map_version),
+            ingress_ms=int(ingress),
+            reassert=(target.decode(), field_set(fields)) if target else None,
+        )
+    except (KeyError, ValueError) as error:
+        msg = f"not an authoritative record: {error!s:.80}"
+        raise MalformedEnvelope(msg, "Only the gate may write this topic; check its ACLs with `solesource doctor`.") from error

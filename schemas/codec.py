@@ -1,0 +1,81 @@
+"""Bytes and records: Confluent wire format V0 around an Avro datum, decoded under limits.
+
+Pure. V0 is one zero byte, the schema id as four bytes big-endian, then the datum. A value that names another
+contract, is longer than allowed, is truncated, or leaves bytes over is unreadable; nothing is coerced (I6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from io import BytesIO
+from typing import Any, cast
+
+import fastavro
+
+from schemas.contract import AvroSchema
+from schemas.errors import UnknownSchemaId, UnreadableValue
+
+VALUE_LENGTH_MAX = 1024 * 1024
+"""Longest value in bytes that is decoded; a longer one is held by reference."""
+
+MAGIC = 0
+FRAME_LENGTH = 5
+Record = dict[str, Any]
+
+
+def frame(schema_id: int) -> bytes:
+    """The five bytes before the datum."""
+    return bytes((MAGIC,)) + schema_id.to_bytes(4, "big")
+
+
+def schema_id_of(value: bytes) -> int:
+    """The schema id that a value names. Raises UnreadableValue when it is not in wire format V0."""
+    if len(value) < FRAME_LENGTH or value[0] != MAGIC:
+        msg = f"{len(value)} bytes that do not begin with the wire format's magic byte and schema id"
+        raise UnreadableValue(msg)
+    return int.from_bytes(value[1:FRAME_LENGTH], "big")
+
+
+class Codec:
+    """Encodes and decodes records of the schemas it was given, by id."""
+
+    def __init__(self, schemas: Mapping[int, AvroSchema]) -> None:
+        self._schemas = dict(schemas)
+        self._frames = {schema_id: frame(schema_id) for schema_id in schemas}
+
+    def encode(self, schema_id: int, record: Mapping[str, Any]) -> bytes:
+        """Wire bytes of a record. Raises UnreadableValue when it does not fit its schema."""
+        out = BytesIO()
+        out.write(self._frames[schema_id])
+        try:
+            fastavro.schemaless_writer(out, self._schemas[schema_id], dict(record), strict=True)
+        except Exception as error:  # fastavro raises ValueError, TypeError, KeyError, AttributeError alike
+            msg = f"a record does not fit schema {schema_id}: {type(error).__name__}"
+            raise UnreadableValue(msg) from error
+        return out.getvalue()
+
+    def decode(self, value: bytes, allowed: Iterable[int] | None = None) -> Record:
+        """The record in `value`.
+
+        Raises UnknownSchemaId when its id is unknown or not among `allowed`, UnreadableValue when its bytes are
+        not exactly one datum of that schema within the limits.
+        """
+        if len(value) > VALUE_LENGTH_MAX:
+            msg = f"{len(value)} bytes, at most {VALUE_LENGTH_MAX} are read"
+            raise UnreadableValue(msg, "Send large content by reference.")
+        schema_id = schema_id_of(value)
+        schema = self._schemas.get(schema_id)
+        if schema is None or (allowed is not None and schema_id not in allowed):
+            msg = f"schema id {schema_id} is not one of this object's contract"
+            raise UnknownSchemaId(msg)
+        stream = BytesIO(value)
+        stream.seek(FRAME_LENGTH)
+        try:
+            record = fastavro.schemaless_reader(stream, schema, None)
+        except Exception as error:  # hostile bytes end in EOFError, IndexError, ValueError, OverflowError and more
+            msg = f"{len(value)} bytes are not a datum of schema {schema_id}: {type(error).__name__}"
+            raise UnreadableValue(msg) from error
+        if stream.tell() != len(value):
+            msg = f"{len(value) - stream.tell()} bytes are left over after the datum of schema {schema_id}"
+            raise UnreadableValue(msg)
+        return cast("Record", record)

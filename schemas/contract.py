@@ -1,0 +1,105 @@
+"""The contract of an object: its Avro record, checked before it may be used.
+
+Pure. A contract that could harm its readers is refused: recursion (a value of 4.8 kB could end the process), items
+that take no bytes (five bytes could become twenty million items), and decimals without a bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import fastavro.schema
+
+from schemas.errors import ContractRefused
+
+DEPTH_MAX = 16
+DECIMAL_DIGITS_MAX = 38
+_PRIMITIVES = frozenset({"boolean", "int", "long", "float", "double", "bytes", "string"})
+
+AvroSchema = Any
+"""A parsed Avro schema: fastavro gives and takes plain JSON values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """One version of an object's contract."""
+
+    name: str
+    schema_id: int
+    schema: AvroSchema
+    fields: tuple[str, ...]
+    """Top-level fields in order: the grain of ownership."""
+    required: frozenset[str]
+    """Fields that cannot be null: a record without them cannot exist."""
+    key_field: str = ""
+
+
+def make_contract(document: Mapping[str, Any], schema_id: int) -> Contract:
+    """Check an Avro schema as an object contract. Raises ContractRefused with the place of the fault."""
+    try:
+        parsed = fastavro.schema.parse_schema(dict(document), _force=True)
+    except Exception as error:  # fastavro raises several unrelated classes, and KeyError, on bad schemas
+        msg = f"not an Avro schema: {error}"
+        raise ContractRefused(msg) from error
+    if not isinstance(parsed, dict) or parsed.get("type") != "record":
+        msg = "an object contract is an Avro record"
+        raise ContractRefused(msg)
+    _check(parsed, path=str(parsed["name"]), inside=(), depth=0)
+    fields = cast("list[dict[str, Any]]", parsed["fields"])
+    return Contract(
+        name=str(parsed["name"]),
+        schema_id=schema_id,
+        schema=parsed,
+        fields=tuple(str(field["name"]) for field in fields),
+        required=frozenset(str(field["name"]) for field in fields if not _nullable(field["type"])),
+    )
+
+
+def _nullable(schema: AvroSchema) -> bool:
+    return schema == "null" or (isinstance(schema, list) and "null" in schema)
+
+
+def _check(schema: AvroSchema, *, path: str, inside: tuple[str, ...], depth: int) -> int:
+    """Refuse harmful shapes; returns the least number of bytes that a value of this schema takes."""
+    if depth > DEPTH_MAX:
+        msg = f"{path}: nested deeper than {DEPTH_MAX}"
+        raise ContractRefused(msg)
+    if isinstance(schema, list):
+        for branch in schema:
+            _check(branch, path=path, inside=inside, depth=depth + 1)
+        return 1
+    if isinstance(schema, str):
+        return _check_name(schema, path, inside)
+    kind = schema["type"]
+    if kind == "record":
+        name = str(schema["name"])
+        below = (*inside, name)
+        return sum(
+            _check(field["type"], path=f"{path}.{field['name']}", inside=below, depth=depth + 1)
+            for field in schema["fields"]
+        )
+    if kind in ("array", "map"):
+        items = schema["items" if kind == "array" else "values"]
+        if _check(items, path=f"{path}[]", inside=inside, depth=depth + 1) == 0 and kind == "array":
+            msg = f"{path}: items that take no bytes"
+            raise ContractRefused(msg)
+        return 1
+    if schema.get("logicalType") == "decimal" and int(schema.get("precision", 0)) > DECIMAL_DIGITS_MAX:
+        msg = f"{path}: a decimal of more than {DECIMAL_DIGITS_MAX} digits"
+        raise ContractRefused(msg)
+    if kind == "fixed":
+        return int(schema["size"])
+    return 1 if kind == "enum" else _check(kind, path=path, inside=inside, depth=depth + 1)
+
+
+def _check_name(name: str, path: str, inside: tuple[str, ...]) -> int:
+    if name == "null":
+        return 0
+    if name in _PRIMITIVES:
+        return 1
+    if name in inside:
+        msg = f"{path}: {name} contains itself"
+        raise ContractRefused(msg)
+    return 0  # a named type used again: counted as empty, the careful answer

@@ -1,0 +1,106 @@
+"""The file registry: stable schema ids, kept in git beside the schemas they name.
+
+`registry.json` lists id, subject, version, file and the SHA-256 of the file's canonical JSON; a schema that changed
+under its id is refused at start, because ids on the wire outlive every process. The only module here that reads files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import fastavro.schema
+
+from schemas.codec import Codec
+from schemas.contract import AvroSchema, Contract, make_contract
+from schemas.errors import RegistryBroken
+
+ENVELOPES = Path(__file__).parent / "avro"
+CONTRACT_ID_MIN = 100
+"""Ids below are the envelopes that ship with the product."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredSchema:
+    """One version of one subject."""
+
+    schema_id: int
+    subject: str
+    version: int
+    document: Mapping[str, Any]
+
+
+def canonical_digest(document: Mapping[str, Any]) -> str:
+    """SHA-256, in hex, of a schema's JSON with sorted keys and no white space."""
+    return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def read_registry(folder: Path) -> list[RegisteredSchema]:
+    """The schemas that `folder/registry.json` lists. Raises RegistryBroken naming file and id."""
+    path = folder / "registry.json"
+    try:
+        entries = json.loads(path.read_text("utf-8"))["schemas"]
+        found = []
+        for entry in entries:
+            document = json.loads((folder / entry["file"]).read_text("utf-8"))
+            if canonical_digest(document) != entry["sha256"]:
+                msg = f"{folder / entry['file']} changed under id {entry['id']}"
+                raise RegistryBroken(msg)
+            found.append(RegisteredSchema(int(entry["id"]), str(entry["subject"]), int(entry["version"]), document))
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        msg = f"{path} cannot be read: {error}"
+        raise RegistryBroken(msg) from error
+    if len({schema.schema_id for schema in found}) != len(found):
+        msg = f"{path} gives one id to two schemas"
+        raise RegistryBroken(msg)
+    return found
+
+
+class FileRegistry:
+    """Schemas by id and by subject, from the product's own envelopes and the folders of object contracts."""
+
+    def __init__(self, *folders: Path) -> None:
+        self._by_id: dict[int, RegisteredSchema] = {}
+        for folder in (ENVELOPES, *folders):
+            for schema in read_registry(folder):
+                if schema.schema_id in self._by_id or (folder != ENVELOPES and schema.schema_id < CONTRACT_ID_MIN):
+                    msg = f"{folder}: id {schema.schema_id} is taken"
+                    raise RegistryBroken(msg)
+                self._by_id[schema.schema_id] = schema
+        self.codec = Codec({number: _parse(schema.document) for number, schema in self._by_id.items()})
+
+    def latest(self, subject: str) -> RegisteredSchema:
+        """The newest version of a subject. Raises RegistryBroken when there is none."""
+        versions = [schema for schema in self._by_id.values() if schema.subject == subject]
+        if not versions:
+            msg = f"no schema of subject {subject}"
+            raise RegistryBroken(msg, "Add it to registry.json beside the ownership map.")
+        return max(versions, key=lambda schema: schema.version)
+
+    def contract(self, object_name: str) -> Contract:
+        """The contract in force of an object."""
+        registered = self.latest(object_name)
+        return make_contract(registered.document, registered.schema_id)
+
+    def ids(self, subject: str) -> frozenset[int]:
+        """Every schema id of a subject."""
+        return frozenset(schema.schema_id for schema in self._by_id.values() if schema.subject == subject)
+
+    def id_of(self, envelope: str) -> int:
+        """The id of one of the product's own envelopes, such as `case`."""
+        return self.latest(f"solesource.{envelope}").schema_id
+
+
+def _parse(document: Mapping[str, Any]) -> AvroSchema:
+    return fastavro.schema.parse_schema(dict(document), _force=True)
+
+
+@cache
+def envelopes() -> FileRegistry:
+    """The registry of the product's own envelopes alone."""
+    return FileRegistry()
