@@ -1,0 +1,91 @@
+"""The configuration of the embedded Kafka, as text: a single KRaft node that is secured from its first
+second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from broker.embedded.files import LOOPBACK
+
+# The two principals that may do everything: the node itself and the one who administers topics, ACLs and
+# users.
+NODE_USER = "broker"
+ADMIN_USER = "admin"
+MESSAGE_BYTES_MAX = 8 * 1024 * 1024
+TRANSACTION_TIMEOUT_MAX_MS = 120_000
+
+LOG4J = """\
+Configuration:
+  status: WARN
+  Appenders:
+    Console: {name: STDOUT, target: SYSTEM_OUT, PatternLayout: {pattern: "[%d] %p %m (%c)%n"}}
+  Loggers:
+    Root: {level: WARN, AppenderRef: {ref: STDOUT}}
+    Logger:
+      - {name: kafka.server.KafkaRaftServer, level: INFO}
+      # These four describe normal life of a single node at WARN.
+      - {name: org.apache.kafka.common.config.AbstractConfig, level: ERROR}
+      - {name: org.apache.kafka.clients.NetworkClient, level: ERROR}
+      - {name: org.apache.kafka.common.utils.AppInfoParser, level: ERROR}
+      - {name: org.apache.kafka.storage.internals.log.LogLoader, level: ERROR}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSettings:
+    """What differs between one embedded Kafka and another."""
+
+    storage_dir: Path
+    port: int
+    controller_port: int
+    node_password: str
+    controller_password: str
+
+
+def server_properties(settings: NodeSettings) -> str:
+    """The text of server.properties. It holds two passwords: write it privately."""
+    scram = "org.apache.kafka.common.security.scram.ScramLoginModule required"
+    plain = "org.apache.kafka.common.security.plain.PlainLoginModule required"
+    client, controller = f"{LOOPBACK}:{settings.port}", f"{LOOPBACK}:{settings.controller_port}"
+    lines = {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "controller.quorum.voters": f"1@{controller}",
+        "listeners": f"CLIENT://{client},CONTROLLER://{controller}",
+        "advertised.listeners": f"CLIENT://{client}",
+        "listener.security.protocol.map": "CLIENT:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT",
+        "controller.listener.names": "CONTROLLER",
+        "inter.broker.listener.name": "CLIENT",
+        "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+        "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512",
+        "sasl.mechanism.controller.protocol": "PLAIN",
+        "listener.name.client.scram-sha-512.sasl.jaas.config": (
+            f'{scram} username="{NODE_USER}" password="{settings.node_password}";'
+        ),
+        "listener.name.controller.sasl.enabled.mechanisms": "PLAIN",
+        "listener.name.controller.plain.sasl.jaas.config": (
+            f'{plain} username="{NODE_USER}" password="{settings.controller_password}" '
+            f'user_{NODE_USER}="{settings.controller_password}";'
+        ),
+        # I7: without an ACL nobody but these two may do anything.
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": f"User:{NODE_USER};User:{ADMIN_USER}",
+        "allow.everyone.if.no.acl.found": "false",
+        "auto.create.topics.enable": "false",
+        "log.dirs": str(settings.storage_dir),
+        # One node: every replication factor is 1. Few partitions of the inner topics: they are what
+        # start-up waits for.
+        "offsets.topic.replication.factor": "1",
+        "offsets.topic.num.partitions": "4",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "transaction.state.log.num.partitions": "4",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        "group.initial.rebalance.delay.ms": "0",
+        "message.max.bytes": str(MESSAGE_BYTES_MAX),
+        "transaction.max.timeout.ms": str(TRANSACTION_TIMEOUT_MAX_MS),
+    }
+    return "".join(f"{name}={value}\n" for name, value in lines.items())
