@@ -6,19 +6,26 @@ What a single test needs to know about its own topics, users and tables lives be
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from broker.embedded.kafka import EmbeddedKafka
+from broker.embedded.postgres import EmbeddedPostgres
 
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
     """A secured Kafka on a free port: `.bootstrap`, `.credentials(user)`, `.client_settings(user)`, `.admin()`."""
-    with EmbeddedKafka(_short(tmp_path_factory, "kafka")) as running:
+    with EmbeddedKafka(tmp_path_factory.mktemp("kafka")) as running:
         yield running
 
 
-def _short(tmp_path_factory: pytest.TempPathFactory, name: str) -> Path:
-    return tmp_path_factory.mktemp(name)
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL on a free port: `.create_role_and_database(name)`, `.url(database, user)`, `.connect()`."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), fsync=False)
+    try:
+        server.up()
+        yield server
+    finally:
+        server.destroy()
