@@ -15,14 +15,14 @@ from broker.embedded.postgres import EmbeddedPostgres
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
-    """A secured Kafka on a free port: `.bootstrap`, `.credentials(user)`, `.client_settings(user)`, `.admin()`."""
+    """A secured Kafka: `.bootstrap`, `.credentials(user)`, `.admin()`, `.client_settings(user)`."""
     with EmbeddedKafka(tmp_path_factory.mktemp("kafka")) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    """A PostgreSQL on a free port: `.create_role_and_database(name)`, `.url(database, user)`, `.connect()`."""
+    """A PostgreSQL: `.create_role_and_database(name)`, `.url(database, user)`, `.connect()`."""
     server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), fsync=False)
     try:
         server.up()

@@ -287,11 +287,10 @@ class EmbeddedPostgres:
         return True
 
     def _exists(self, catalog: str, column: str, name: str) -> bool:
-        query = sql.SQL("SELECT 1 FROM {} WHERE {} = %s").format(
-            sql.Identifier(catalog), sql.Identifier(column)
-        )
+        names = (sql.Identifier(catalog), sql.Identifier(column))
+        query = sql.SQL("SELECT 1 FROM {} WHERE {} = %s").format(*names)
         with self.connect() as connection:
-            return connection.execute(query_of, [name]).fetchone() is not None
+            return connection.execute(query, [name]).fetchone() is not None
 
 
 def _programs(account: Account | None) -> Path:
