@@ -1,1 +1,4 @@
-"""Which system may say what: the ownership map, as pure values. No I/O below this package, except reading a map directory."""
+"""Which system may say what: the ownership map, read, checked and compiled.
+
+Pure: text in, map out. Nothing here opens a file, reads a clock or talks to a network (I5, I7).
+"""

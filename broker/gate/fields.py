@@ -1,0 +1,82 @@
+"""The verdict on one field: who owns it, whether it is newer, whether it is an echo, and what a violation meets.
+
+Pure. Guards stand in the order of `Reason`; the first that applies decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from broker.gate.decision import FieldVerdict, Verdict
+from broker.gate.reason import Reason
+from broker.gate.state import RecordState
+from ownership.map import ObjectMap, OnViolation
+from schemas.version import version_of
+
+_POLICY = {
+    OnViolation.QUARANTINE: Verdict.HELD,
+    OnViolation.REJECT: Verdict.REFUSED,
+    OnViolation.PROPOSE: Verdict.PROPOSED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What is the same for every field of one change."""
+
+    entry: ObjectMap
+    system: str
+    event_id: str
+    state: RecordState
+    creates: bool = False
+
+
+def judge_field(
+    judged: Judged, name: str, current: Any, attempted: Any, earlier: Sequence[Mapping[str, Any]]
+) -> FieldVerdict:
+    """The verdict on one field that a change sets. `earlier`: replaced records, newest first."""
+    entry = judged.entry
+    if name not in entry.fields:
+        return FieldVerdict(name, Verdict.HELD, Reason.UNKNOWN_FIELD, None, None, None)
+    owner = entry.owner_of(name)
+    if owner is None:  # I7: no owner, nobody's write is accepted
+        return FieldVerdict(name, Verdict.HELD, Reason.UNOWNED, None, current, attempted)
+    equal = same(current, attempted)
+    if owner == judged.system:  # I1: only here can a value be accepted
+        return _judge_own(judged, name, owner, current, attempted, equal=equal)
+    if equal:
+        return FieldVerdict(name, Verdict.UNCHANGED, Reason.ECHO, owner, current, attempted)
+    if any(same(record.get(name), attempted) for record in earlier):
+        return FieldVerdict(name, Verdict.UNCHANGED, Reason.LATE_ECHO, owner, current, attempted)
+    return stopped(entry, judged.system, name, Reason.NOT_OWNER, current, attempted)
+
+
+def _judge_own(judged: Judged, name: str, owner: str, current: Any, attempted: Any, *, equal: bool) -> FieldVerdict:
+    last = judged.state.version_of(owner, name)
+    if last:
+        if last == judged.event_id:
+            if equal:
+                return FieldVerdict(name, Verdict.UNCHANGED, Reason.DUPLICATE, owner, current, attempted)
+            return FieldVerdict(name, Verdict.HELD, Reason.VERSION_CONFLICT, owner, current, attempted)
+        if version_of(judged.event_id).older_than(version_of(last)):
+            return FieldVerdict(name, Verdict.STALE, Reason.STALE, owner, current, attempted)
+    if equal and not (judged.creates and name == judged.entry.key_field):
+        return FieldVerdict(name, Verdict.UNCHANGED, Reason.ECHO, owner, current, attempted)
+    return FieldVerdict(name, Verdict.ACCEPTED, None, owner, current, attempted)
+
+
+def stopped(
+    entry: ObjectMap, system: str, name: str, reason: Reason, current: Any, attempted: Any, owner: str | None = None
+) -> FieldVerdict:
+    """What a violation meets: held, refused or proposed, as the connection's policy says."""
+    verdict = _POLICY[entry.policy_of(system)]
+    if verdict is Verdict.PROPOSED and reason is not Reason.NOT_OWNER:
+        verdict = Verdict.HELD  # only a value of a field can be proposed, not a creation or a deletion
+    return FieldVerdict(name, verdict, reason, owner or entry.owner_of(name), current, attempted)
+
+
+def same(one: object, other: object) -> bool:
+    """Equal, and NaN equals itself: otherwise a NaN would change for ever."""
+    return one == other or (one != one and other != other)  # noqa: PLR0124 - the test for NaN

@@ -1,0 +1,147 @@
+"""What the gate knows about one record before a change: the authoritative value and what lies beside it.
+
+Pure and frozen. `RecordState` can be rebuilt from `authoritative.<object>`, `Memory` from `state.<object>`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+RECENT_MAX = 32
+RECENT_MS = 3_600_000
+"""Replaced values are kept for an hour of gate time: as long as `min.compaction.lag.ms` keeps them in the log, so
+that a rebuilt slot knows the same ones. They tell a late echo from a violation (decision 0004)."""
+PARKED_MS = 24 * 3_600_000
+BRAKE_MS = 2_000
+"""First pause between two re-assertions of one field to one system; doubles each time."""
+BRAKE_MS_MAX = 3_600_000
+PROPOSAL_MS = 7 * 24 * 3_600_000
+
+Owners = tuple[tuple[str, str, frozenset[str] | None], ...]
+"""(system of record, its last accepted event id, fields; None = every field not named elsewhere)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grave:
+    """What remains of a deleted record."""
+
+    revision: int
+    owners: Owners
+    deleted_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parked:
+    """A write that waits for its record."""
+
+    system: str
+    event_id: str
+    received_ms: int
+    source_time_ms: int
+    topic: str
+    partition: int
+    offset: int
+    fields: frozenset[str] | None
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reasserted:
+    """The brake of one field that one system keeps changing."""
+
+    system: str
+    field: str
+    count: int
+    last_ms: int
+    pending: bool
+    """A re-assertion is owed, and waits for the pause to end."""
+
+    @property
+    def due_ms(self) -> int:
+        """Gate time from which the next re-assertion is allowed."""
+        return self.last_ms + min(BRAKE_MS << min(self.count - 1, 20), BRAKE_MS_MAX)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenProposal:
+    """A question put to the owner of a field."""
+
+    proposal_id: str
+    case_id: str | None
+    field: str
+    owner: str
+    value: bytes
+    """A record with the suggested value, in wire format."""
+    opened_ms: int
+    expires_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What the authoritative record cannot hold; written to `state.<object>` when it changes."""
+
+    grave: Grave | None = None
+    held: Mapping[str, str] = field(default_factory=dict)
+    parked: tuple[Parked, ...] = ()
+    reassertions: tuple[Reasserted, ...] = ()
+    proposals: tuple[OpenProposal, ...] = ()
+
+    @property
+    def waits(self) -> bool:
+        """Whether time alone can change something here."""
+        return bool(self.parked or self.proposals or any(entry.pending for entry in self.reassertions))
+
+
+NO_MEMORY = Memory()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordState:
+    """One record as the gate last left it."""
+
+    value: bytes | None = None
+    """Authoritative value in wire format; None = there is no record now."""
+    revision: int = 0
+    owners: Owners = ()
+    recent: tuple[tuple[int, bytes], ...] = ()
+    """(gate time when replaced, value) of replaced values, newest last."""
+    memory: Memory = NO_MEMORY
+
+    def version_of(self, system: str, name: str) -> str | None:
+        """Event id of the last accepted write of a field, if its writer was `system`."""
+        rest: tuple[str, str] | None = None
+        for owner, event, fields in self.owners:
+            if fields is None:
+                rest = (owner, event)
+            elif name in fields:
+                return event if owner == system else None
+        return rest[1] if rest is not None and rest[0] == system else None
+
+
+NO_RECORD = RecordState()
+
+
+def remembered(recent: tuple[tuple[int, bytes], ...], replaced: bytes, gate_time_ms: int) -> tuple[tuple[int, bytes], ...]:
+    """`recent` with one more replaced value, without those that are too old or too many."""
+    kept = [entry for entry in recent if gate_time_ms - entry[0] < RECENT_MS]
+    return (*kept[-(RECENT_MAX - 1) :], (gate_time_ms, replaced))
+
+
+def braked(
+    memory: Memory, system: str, fields: frozenset[str], gate_time_ms: int
+) -> tuple[Memory, frozenset[str]]:
+    """Apply the brake: (memory after, fields that may be re-asserted now); the others wait for their pause to end."""
+    entries = {(entry.system, entry.field): entry for entry in memory.reassertions}
+    allowed = set()
+    for name in sorted(fields):
+        entry = entries.get((system, name))
+        if entry is None or gate_time_ms - entry.last_ms > 2 * BRAKE_MS_MAX:
+            entries[system, name] = Reasserted(system=system, field=name, count=1, last_ms=gate_time_ms, pending=False)
+            allowed.add(name)
+        elif gate_time_ms >= entry.due_ms:
+            entries[system, name] = replace(entry, count=entry.count + 1, last_ms=gate_time_ms, pending=False)
+            allowed.add(name)
+        else:
+            entries[system, name] = replace(entry, pending=True)
+    return replace(memory, reassertions=tuple(entries.values())), frozenset(allowed)

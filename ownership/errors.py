@@ -1,0 +1,31 @@
+"""What can be wrong with a map, said so that the person who wrote it can mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One fault or warning: what, where and what to do."""
+
+    code: str
+    file: str
+    line: int
+    path: str
+    detail: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.path}: {self.detail} [{self.code}] {self.remedy}"
+
+
+class MapRefused(Exception):
+    """The map has faults; no part of it is used (I7)."""
+
+    code = "map.refused"
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        super().__init__("the ownership map is not used:\n" + "\n".join(str(finding) for finding in findings))

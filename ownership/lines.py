@@ -1,0 +1,68 @@
+"""YAML text to plain values, with the line of every value, refusing what YAML would hide.
+
+Pure. A key written twice is an error here: YAML's own rule, "the last one wins", would let a map name two owners of
+a field and enforce one of them unseen.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from ownership.errors import Finding, MapRefused
+
+Path = tuple[str | int, ...]
+DOCUMENT_LENGTH_MAX = 1_000_000
+
+
+def read_yaml(text: str, file: str) -> tuple[Any, dict[Path, int]]:
+    """(values, line of each path). Raises MapRefused for broken YAML, repeated keys, or aliases."""
+    if len(text) > DOCUMENT_LENGTH_MAX:
+        raise MapRefused([Finding("map.too_long", file, 1, "", f"{len(text)} characters", "Split the map by object.")])
+    try:
+        for token in yaml.scan(text, Loader=yaml.SafeLoader):
+            if isinstance(token, yaml.AliasToken):
+                line = token.start_mark.line + 1
+                raise MapRefused([Finding("map.alias", file, line, "", "YAML aliases are not read", "Write it out.")])
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        detail = str(getattr(error, "problem", error))
+        raise MapRefused([Finding("map.yaml", file, line, "", detail, "Mend the YAML.")]) from error
+    lines: dict[Path, int] = {(): 1}
+    findings: list[Finding] = []
+    if root is not None:
+        _walk(root, (), file, lines, findings)
+    if findings:
+        raise MapRefused(findings)
+    return yaml.load(text, Loader=yaml.SafeLoader), lines  # noqa: S506 - SafeLoader
+
+
+def _walk(node: yaml.Node, path: Path, file: str, lines: dict[Path, int], findings: list[Finding]) -> None:
+    lines[path] = node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        seen: dict[str, int] = {}
+        for key_node, value_node in node.value:
+            key, line = str(key_node.value), key_node.start_mark.line + 1
+            if key in seen:
+                where = dotted((*path, key))
+                two_owners = key == "system_of_record" or (path and path[-1] == "fields")
+                code = "map.two_owners" if two_owners else "map.repeated_key"
+                detail = f"`{key}` is written twice, first in line {seen[key]}"
+                findings.append(Finding(code, file, line, where, detail, "Keep one of them."))
+            seen[key] = line
+            _walk(value_node, (*path, key), file, lines, findings)
+            lines[(*path, key)] = line
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            _walk(item, (*path, index), file, lines, findings)
+
+
+def dotted(path: Path) -> str:
+    """`fields.email.class` or `slas[0].latency`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text

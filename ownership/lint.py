@@ -1,0 +1,115 @@
+"""What must hold between the documents of a map; each fault names file, line, path, code and remedy.
+
+Pure. A check belongs here when no single document can make it alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from ownership.document import ObjectDocument, SystemsDocument
+from ownership.errors import Finding
+from ownership.lines import Path, dotted
+
+_Document = TypeVar("_Document", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Located(Generic[_Document]):
+    """A document and where its parts stand."""
+
+    file: str
+    document: _Document
+    lines: Mapping[Path, int]
+
+    def finding(self, code: str, path: Path, detail: str, remedy: str) -> Finding:
+        """A finding at a path of this document."""
+        at = path
+        while at and at not in self.lines:
+            at = at[:-1]
+        return Finding(f"map.{code}", self.file, self.lines.get(at, 1), dotted(path), detail, remedy)
+
+
+def lint(
+    systems: Located[SystemsDocument], objects: Sequence[Located[ObjectDocument]],
+    contracts: Mapping[str, tuple[str, ...]],
+) -> Iterator[Finding]:
+    """Every fault between the documents."""
+    listed = set(systems.document.systems)
+    seen: dict[str, str] = {}
+    for located in objects:
+        name = located.document.object
+        if name in seen:
+            yield located.finding("two_maps", ("object",), f"{name} is also mapped in {seen[name]}", "Keep one.")
+        seen[name] = located.file
+        yield from _systems(located, listed)
+        yield from _fields(located, contracts.get(name))
+        yield from _slas(located)
+
+
+def _systems(located: Located[ObjectDocument], listed: set[str]) -> Iterator[Finding]:
+    document = located.document
+    named: list[tuple[Path, str]] = [
+        (("system_of_record",), document.system_of_record),
+        (("create",), document.create),
+        (("delete", "authority"), document.delete.authority),
+        *((("systems", name), name) for name in document.systems),
+        *(
+            (("fields", name, "system_of_record"), rule.system_of_record)
+            for name, rule in document.fields.items()
+            if rule.system_of_record
+        ),
+    ]
+    for path, system in named:
+        if system not in listed:
+            yield located.finding(
+                "unlisted_system", path, f"{system} is not in systems.yaml", "List it there, with a contact."
+            )
+
+
+def _fields(located: Located[ObjectDocument], fields: tuple[str, ...] | None) -> Iterator[Finding]:
+    document = located.document
+    if fields is None:
+        yield located.finding(
+            "no_contract", ("contract",), f"no contract of {document.object} is registered",
+            "Add it to registry.json beside the map.",
+        )
+        return
+    if document.key not in fields:
+        yield located.finding("unknown_field", ("key",), f"{document.key} is not in the contract", "Mend its name.")
+    for name in document.fields:
+        if name not in fields:
+            yield located.finding(
+                "unknown_field", ("fields", name), "is not in the contract", "Mend its name, or add it there."
+            )
+    key_rule = document.fields.get(document.key)
+    if key_rule and key_rule.system_of_record not in (None, document.create):
+        yield located.finding(
+            "key_owner", ("fields", document.key), "the key belongs to the system that creates", "Remove this owner."
+        )
+    for system, rule in document.systems.items():
+        if isinstance(rule.read, list):
+            for name in rule.read:
+                if name not in fields:
+                    yield located.finding(
+                        "unknown_field", ("systems", system, "read"), f"{name} is not in the contract", "Mend its name."
+                    )
+
+
+def _slas(located: Located[ObjectDocument]) -> Iterator[Finding]:
+    document = located.document
+    seen: set[tuple[str, str]] = set()
+    known = {document.system_of_record, *document.systems}
+    known |= {rule.system_of_record for rule in document.fields.values() if rule.system_of_record}
+    for index, sla in enumerate(document.slas):
+        path: Path = ("slas", index, "connection")
+        if sla.connection in seen:
+            yield located.finding("two_slas", path, "this connection has a promise already", "Keep one.")
+        seen.add(sla.connection)
+        for system in sla.connection:
+            if system not in known:
+                yield located.finding("sla_system", path, f"{system} has no part in this object", "Mend its name.")
+        if sla.latency.p99 > sla.latency.max:
+            yield located.finding("sla_latency", ("slas", index, "latency"), "p99 is above max", "Swap them.")

@@ -1,0 +1,126 @@
+"""Documents to map: read, check against each other and the contracts, compile.
+
+Pure: takes the texts of files, opens none. Any fault refuses the whole map (I7).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from ownership.document import ObjectDocument, SystemsDocument
+from ownership.errors import Finding, MapRefused
+from ownership.lines import Path, dotted, read_yaml
+from ownership.lint import Located, lint
+from ownership.map import ObjectMap, OnViolation, OwnershipMap, Sla, System
+
+SYSTEMS_FILE = "systems.yaml"
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def digest_of(documents: Mapping[str, str]) -> str:
+    """SHA-256, in hex, over names and texts: the same documents always give the same digest."""
+    whole = hashlib.sha256()
+    for name in sorted(documents):
+        whole.update(f"{name}\0{len(documents[name])}\0{documents[name]}".encode())
+    return whole.hexdigest()
+
+
+def load_map(
+    documents: Mapping[str, str], contracts: Mapping[str, tuple[str, ...]], *, version: int
+) -> OwnershipMap:
+    """The compiled map of `{file name: YAML text}`.
+
+    contracts: object to the fields of its contract. Raises MapRefused with every fault found.
+    """
+    if SYSTEMS_FILE not in documents:
+        raise MapRefused([Finding("map.no_systems", SYSTEMS_FILE, 1, "", "file is missing", "List the systems.")])
+    findings: list[Finding] = []
+    systems = _read(SYSTEMS_FILE, documents[SYSTEMS_FILE], SystemsDocument, findings)
+    objects = [
+        located
+        for name in sorted(documents)
+        if name != SYSTEMS_FILE and (located := _read(name, documents[name], ObjectDocument, findings))
+    ]
+    if systems is not None:
+        findings += lint(systems, objects, contracts)
+    if findings or systems is None:
+        raise MapRefused(findings)
+    compiled = {located.document.object: _compile(located.document, contracts) for located in objects}
+    listed = {
+        name: System(
+            name=name, title=document.title, kind=document.kind, environment=document.environment,
+            contact=document.contact, publishes=frozenset(document.objects),
+        )
+        for name, document in systems.document.systems.items()
+    }
+    return OwnershipMap(version=version, digest=digest_of(documents), systems=listed, objects=compiled)
+
+
+def _read(file: str, text: str, model: type[_Model], findings: list[Finding]) -> Located[_Model] | None:
+    lines: dict[Path, int] = {}
+    try:
+        values, lines = read_yaml(text, file)
+        return Located(file, model.model_validate(values), lines)
+    except MapRefused as refused:
+        findings += refused.findings
+    except ValidationError as error:
+        for fault in error.errors():
+            path: Path = tuple(part for part in fault["loc"] if not str(part).startswith(("literal[", "list[")))
+            findings.append(Finding("map." + fault["type"], file, _line(lines, path), dotted(path), fault["msg"], _remedy(fault)))
+    return None
+
+
+def _line(lines: Mapping[Path, int], path: Path) -> int:
+    while path and path not in lines:
+        path = path[:-1]
+    return lines.get(path, 1)
+
+
+def _remedy(fault: Any) -> str:
+    if fault["type"] == "missing":
+        return "Add it."
+    if fault["type"] == "extra_forbidden":
+        return "Remove it, or mend its spelling."
+    return "See docs/reference/ownership-map.md."
+
+
+def _compile(document: ObjectDocument, contracts: Mapping[str, tuple[str, ...]]) -> ObjectMap:
+    fields = contracts[document.object]
+    owners = {
+        name: (rule.system_of_record if (rule := document.fields.get(name)) and rule.system_of_record else
+               document.system_of_record)
+        for name in fields
+    }
+    readers: dict[str, frozenset[str] | None] = {system: None for system in sorted(set(owners.values()))}
+    for system, granted in document.systems.items():
+        if granted.read == "all":
+            readers[system] = None
+        elif granted.read != "none":
+            readers[system] = frozenset(granted.read)
+        elif system not in owners.values():
+            readers.pop(system, None)
+    return ObjectMap(
+        name=document.object, description=document.description, key_field=document.key,
+        steward_team=document.steward.team, steward_contact=document.steward.contact,
+        system_of_record=document.system_of_record, create=document.create, delete=document.delete.authority,
+        delete_softly=document.delete.consumers == "soft", fields=fields, owners=owners,
+        classes={name: rule.class_ for name, rule in document.fields.items() if rule.class_},
+        readers=readers,
+        policies={system: OnViolation(rule.on_violation) for system, rule in document.systems.items()},
+        conflicts=document.conflicts.strip(),
+        slas=tuple(
+            Sla(
+                source=sla.connection[0], sink=sla.connection[1], latency_p99_ms=sla.latency.p99,
+                latency_max_ms=sla.latency.max,
+                expect_every_ms=sla.freshness.expect_every if sla.freshness else None,
+                alert_above=sla.errors.alert_above, window_ms=sla.errors.window,
+                retries_before_review=sla.errors.retries_before_review,
+                healthy_within_ms=sla.recovery.healthy_within, alert_path=sla.alert.path,
+            )
+            for sla in document.slas
+        ),
+    )

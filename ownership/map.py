@@ -1,0 +1,107 @@
+"""The compiled map: frozen, indexed, and what the gate asks on every change.
+
+Pure. A question without an answer in the map is answered "nobody" (I7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class OnViolation(StrEnum):
+    """What a write by somebody who is not the owner meets."""
+
+    QUARANTINE = "quarantine"
+    REJECT = "reject"
+    PROPOSE = "propose"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sla:
+    """The promise for one connection: system to system, of one object. All times in ms."""
+
+    source: str
+    sink: str
+    latency_p99_ms: int
+    latency_max_ms: int
+    expect_every_ms: int | None
+    alert_above: float
+    window_ms: int
+    retries_before_review: int
+    healthy_within_ms: int
+    alert_path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """A connected application."""
+
+    name: str
+    title: str
+    kind: str
+    environment: str
+    contact: str
+    publishes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectMap:
+    """Who owns what of one object."""
+
+    name: str
+    description: str
+    key_field: str
+    steward_team: str
+    steward_contact: str
+    system_of_record: str
+    create: str
+    delete: str
+    delete_softly: bool
+    fields: tuple[str, ...]
+    """Every field of the contract, in its order."""
+    owners: Mapping[str, str]
+    """Field to system of record; every field of the contract but the key has one."""
+    classes: Mapping[str, str]
+    readers: Mapping[str, frozenset[str] | None]
+    """System to the fields it may read; None = all. Owners and the system of record read all they own and more."""
+    policies: Mapping[str, OnViolation]
+    """What each other listed system's violation meets."""
+    conflicts: str
+    slas: tuple[Sla, ...]
+    epoch: int = 1
+
+    def owner_of(self, name: str) -> str | None:
+        """The system of record of a field, or None: nobody."""
+        return self.owners.get(name)
+
+    @property
+    def writers(self) -> frozenset[str]:
+        """Systems whose writes may be accepted."""
+        return frozenset((*self.owners.values(), self.create, self.delete))
+
+    @property
+    def systems(self) -> frozenset[str]:
+        """Every system that the object's map lists."""
+        return frozenset((*self.writers, *self.readers, *self.policies))
+
+    @property
+    def sole_owner(self) -> str | None:
+        """The one system that owns every field, if there is one."""
+        owners = set(self.owners.values())
+        return owners.pop() if len(owners) == 1 else None
+
+    def policy_of(self, system: str) -> OnViolation:
+        """What a violation of this system meets; quarantine where nothing is said."""
+        return self.policies.get(system, OnViolation.QUARANTINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnershipMap:
+    """One version of the whole map."""
+
+    version: int
+    digest: str
+    systems: Mapping[str, System] = field(default_factory=dict)
+    objects: Mapping[str, ObjectMap] = field(default_factory=dict)
