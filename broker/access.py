@@ -1,0 +1,36 @@
+"""How a process signs in to Kafka: one credential, as the user it is.
+
+Holds no connection and reads no file. The password is never part of a representation, a log line or an error.
+"""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaAccess:
+    """Where Kafka is and who we are there; without a user name it is an open Kafka of a test."""
+
+    bootstrap: str
+    username: str = ""
+    password: str = field(default="", repr=False)
+    ca_file: str | None = None
+    """Given = TLS with this authority; none = a Kafka on loopback."""
+
+    def client_options(self) -> dict[str, Any]:
+        """Arguments for every aiokafka client."""
+        options: dict[str, Any] = {"bootstrap_servers": self.bootstrap}
+        if self.ca_file is not None:
+            options["ssl_context"] = ssl.create_default_context(cafile=self.ca_file)
+        if not self.username:
+            options["security_protocol"] = "SSL" if self.ca_file else "PLAINTEXT"
+            return options
+        return options | {
+            "security_protocol": "SASL_SSL" if self.ca_file else "SASL_PLAINTEXT",
+            "sasl_mechanism": "SCRAM-SHA-512",
+            "sasl_plain_username": self.username,
+            "sasl_plain_password": self.password,
+        }

@@ -1,0 +1,13 @@
+"""The one place where the broker reads the time.
+
+Deciding never asks it: the gate is given its own time as an argument (I5). Nothing else belongs here.
+"""
+
+from __future__ import annotations
+
+import time
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970 by this machine's clock."""
+    return time.time_ns() // 1_000_000

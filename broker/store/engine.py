@@ -1,0 +1,129 @@
+"""Opening the database and its two ways of use: reading, and writing in one transaction at a time.
+
+SQLite (write-ahead log) where one machine is enough, PostgreSQL where several share it. Queries live beside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, create_engine, delete, event, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from broker.store.errors import StoreOutdated, StoreUnavailable
+from broker.store.tables import REBUILT, VERSION, metadata, store_version
+
+BUSY_TIMEOUT_MS = 5_000
+WRITE_LOCK = 0x501E50
+"""PostgreSQL advisory lock: one writer at a time, as SQLite has it, so that folds of two families never
+cross.
+"""
+
+
+def open_store(url: str) -> Engine:
+    """The engine for a database URL (`sqlite:///file`, `postgresql://...`), its tables made if absent.
+
+    Raises StoreUnavailable when it cannot be reached, StoreOutdated when another version made the tables.
+    """
+    parsed = make_url(url)
+    if parsed.drivername in ("postgresql", "postgres"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    engine = create_engine(parsed, pool_pre_ping=True)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    with writing(engine) as connection:
+        metadata.create_all(connection)
+        found = connection.scalar(select(func.max(store_version.c.version)))
+        if found is None:
+            connection.execute(store_version.insert().values(version=VERSION))
+        elif found != VERSION:
+            msg = f"tables of version {found}, this program has {VERSION}"
+            raise StoreOutdated(msg)
+    return engine
+
+
+def _prepare_sqlite(raw: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own class
+    raw.isolation_level = None  # the driver would begin transactions by itself, and too late
+    cursor = raw.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
+    connection.exec_driver_sql(f"BEGIN {mode}")
+
+
+@contextmanager
+def _reachable() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        msg = f"the database does not answer: {type(error).__name__}"
+        raise StoreUnavailable(msg) from error
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        msg = "the database closed the connection"
+        raise StoreUnavailable(msg) from error
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection for queries: one consistent view. Raises StoreUnavailable."""
+    with _reachable(), engine.connect() as connection:
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """One transaction, committed at the end and rolled back on any error. Raises StoreUnavailable."""
+    with _reachable(), engine.execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(select(func.pg_advisory_xact_lock(WRITE_LOCK)))
+        yield connection
+
+
+def upsert(
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *, replace: bool = True
+) -> int:
+    """Insert rows; where the key exists replace the other columns, or leave it. Returns rows touched."""
+    if not rows:
+        return 0
+    keys = [column.name for column in table.primary_key]
+    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    touched = 0
+    for row in rows:
+        statement = make(table).values(**row)
+        others = {name: statement.excluded[name] for name in row if name not in keys}
+        final = (
+            statement.on_conflict_do_update(index_elements=keys, set_=others)
+            if replace and others
+            else statement.on_conflict_do_nothing(index_elements=keys)
+        )
+        touched += max(connection.execute(final).rowcount, 0)
+    return touched
+
+
+def add(connection: Connection, table: Table, row: Mapping[str, Any], counted: Sequence[str]) -> None:
+    """Insert a row of counters, or add its `counted` columns to the row that is there."""
+    keys = [column.name for column in table.primary_key]
+    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    statement = make(table).values(**row)
+    sums = {name: table.c[name] + statement.excluded[name] for name in counted}
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=sums))
+
+
+def clear_rebuilt(engine: Engine) -> None:
+    """Forget everything that can be read from the topics again, positions included; decisions stay."""
+    with writing(engine) as connection:
+        for table in REBUILT:
+            connection.execute(delete(table))

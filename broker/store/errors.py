@@ -1,0 +1,37 @@
+"""Errors of the store: each has a stable code, and says what is wrong and what to do."""
+
+from __future__ import annotations
+
+
+class StoreError(Exception):
+    """Something about the database stands in the way."""
+
+    code = "store.error"
+    remedy = "See docs/how-to/review-quarantined-writes.md."
+
+    def __init__(self, detail: str, remedy: str | None = None) -> None:
+        self.detail = detail
+        if remedy is not None:
+            self.remedy = remedy
+        super().__init__(f"{detail} [{self.code}] {self.remedy}")
+
+
+class StoreUnavailable(StoreError):
+    """The database cannot be reached or is locked; trying again later is safe."""
+
+    code = "store.unavailable"
+    remedy = "Check that the database runs; nothing was lost, work goes on by itself."
+
+
+class StoreOutdated(StoreError):
+    """The tables were made by another version of the product."""
+
+    code = "store.outdated"
+    remedy = "Rebuild them from the topics with `solesource control --rebuild`."
+
+
+class PositionMoved(StoreError):
+    """Another process advanced the same position; this transaction must not be committed."""
+
+    code = "store.position_moved"
+    remedy = "Run one control process per database."
