@@ -11,6 +11,7 @@ import pytest
 
 from broker.embedded.kafka import EmbeddedKafka
 from broker.embedded.postgres import EmbeddedPostgres
+from broker.embedded.tryton import EmbeddedTryton
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +30,10 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostg
         yield server
     finally:
         server.destroy()
+
+
+@pytest.fixture(scope="session")
+def tryton(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedTryton]:
+    """A real ERP: `.url`, `.database`, `.user`, `.password`. The very first on a machine takes a minute."""
+    with EmbeddedTryton(tmp_path_factory.mktemp("tryton"), postgres) as running:
+        yield running

@@ -30,6 +30,7 @@ from broker.embedded.files import (
     port_is_free,
     read_document,
     write_document,
+    write_private,
 )
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -193,7 +194,35 @@ class EmbeddedPostgres:
                 sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
             )
 
+    def rename_database(self, name: str, new_name: str) -> None:
+        """Nobody may be connected to it."""
+        statement = sql.SQL("ALTER DATABASE {} RENAME TO {}")
+        with self.connect() as connection:
+            connection.execute(statement.format(sql.Identifier(name), sql.Identifier(new_name)))
+
+    def dump(self, database: str, user: str, target: Path) -> None:
+        """Write the database to a file (pg_dump, custom format) that only its owner may read."""
+        draft = target.with_name(f".{target.name}.{os.getpid()}")
+        write_private(draft, "")
+        self._run_tool("pg_dump", user, ["-Fc", "--no-owner", "-f", str(draft), database])
+        draft.replace(target)
+
+    def restore(self, database: str, user: str, source: Path) -> None:
+        """Read such a file into an empty database."""
+        self._run_tool(
+            "pg_restore", user, ["--no-owner", "--exit-on-error", "-j2", "-d", database, str(source)]
+        )
+
     # --- parts
+
+    def _run_tool(self, program: str, user: str, arguments: list[str]) -> None:
+        argv = [str(_programs(self._account) / program), "-h", LOOPBACK, "-p", str(self.port), "-U", user]
+        environ = {**os.environ, "PGPASSWORD": self.password(user)}
+        done = subprocess.run(
+            [*argv, *arguments], capture_output=True, text=True, timeout=300, check=False, env=environ
+        )
+        if done.returncode != 0:
+            raise SetupError(f"{program} failed on {LOOPBACK}:{self.port}: {done.stderr.strip()[-600:]}")
 
     def _spec(self, argv: list[str], facts: dict[str, int | str]) -> ChildSpec:
         return ChildSpec(
