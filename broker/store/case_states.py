@@ -37,8 +37,15 @@ class Standing:
     since_ms: int
 
 
-Step = tuple[str, str | None, int]
-"""(kind of trail line, its result, gate time in ms)."""
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of the trail about the case."""
+
+    kind: str
+    fields: tuple[str, ...]
+    result: str | None
+    at_ms: int
+
 
 Targets = dict[tuple[str, str | None], tuple[CaseState, CaseResult | None]]
 
@@ -56,12 +63,31 @@ TRANSITIONS: dict[CaseState, Targets] = {
 }
 
 
+_WORST_FIRST = (CaseResult.EXPIRED, CaseResult.ANSWERED_OTHERWISE, CaseResult.ACCEPTED)
+
+
 def fold(opened_ms: int, steps: Iterable[Step]) -> Standing:
-    """Where a case stands after these steps, in the order of the log."""
+    """Where a case stands after these steps, in the order of the log.
+
+    Each held field is a question of its own; the case closes with the last answer, and its result is the one
+    furthest from *accepted*.
+    """
     standing = Standing(CaseState.OPEN, None, opened_ms)
-    for kind, result, at_ms in steps:
-        wanted = result if kind in ("proposal_closed", "case_closed") else None
-        target = TRANSITIONS[standing.state].get((kind, wanted))
+    waiting: set[str] = set()
+    answers: set[str] = set()
+    for step in steps:
+        wanted: str | None = None
+        if step.kind == "proposal_opened":
+            waiting.update(step.fields)
+        elif step.kind == "proposal_closed":
+            waiting.difference_update(step.fields)
+            answers.add(str(step.result))
+            if waiting:
+                continue
+            wanted = next((result for result in _WORST_FIRST if result in answers), None)
+        elif step.kind == "case_closed":
+            wanted = step.result
+        target = TRANSITIONS[standing.state].get((step.kind, wanted))
         if target is not None:
-            standing = Standing(*target, at_ms)
+            standing = Standing(*target, step.at_ms)
     return standing

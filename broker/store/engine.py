@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from broker.store.errors import StoreOutdated, StoreUnavailable
+from broker.store.errors import StoreOutdatedError, StoreUnavailableError
 from broker.store.tables import REBUILT, VERSION, metadata, store_version
 
 BUSY_TIMEOUT_MS = 5_000
@@ -28,7 +28,8 @@ cross.
 def open_store(url: str) -> Engine:
     """The engine for a database URL (`sqlite:///file`, `postgresql://...`), its tables made if absent.
 
-    Raises StoreUnavailable when it cannot be reached, StoreOutdated when another version made the tables.
+    Raises StoreUnavailableError when it cannot be reached, StoreOutdatedError when another version made the
+    tables.
     """
     parsed = make_url(url)
     if parsed.drivername in ("postgresql", "postgres"):
@@ -44,7 +45,7 @@ def open_store(url: str) -> Engine:
             connection.execute(store_version.insert().values(version=VERSION))
         elif found != VERSION:
             msg = f"tables of version {found}, this program has {VERSION}"
-            raise StoreOutdated(msg)
+            raise StoreOutdatedError(msg)
     return engine
 
 
@@ -68,24 +69,24 @@ def _reachable() -> Iterator[None]:
         yield
     except (OperationalError, InterfaceError, PoolTimeout) as error:
         msg = f"the database does not answer: {type(error).__name__}"
-        raise StoreUnavailable(msg) from error
+        raise StoreUnavailableError(msg) from error
     except DBAPIError as error:
         if not error.connection_invalidated:
             raise
         msg = "the database closed the connection"
-        raise StoreUnavailable(msg) from error
+        raise StoreUnavailableError(msg) from error
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A connection for queries: one consistent view. Raises StoreUnavailable."""
+    """A connection for queries: one consistent view. Raises StoreUnavailableError."""
     with _reachable(), engine.connect() as connection:
         yield connection
 
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """One transaction, committed at the end and rolled back on any error. Raises StoreUnavailable."""
+    """One transaction, committed at the end and rolled back on any error. Raises StoreUnavailableError."""
     with _reachable(), engine.execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(select(func.pg_advisory_xact_lock(WRITE_LOCK)))

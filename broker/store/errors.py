@@ -16,21 +16,21 @@ class StoreError(Exception):
         super().__init__(f"{detail} [{self.code}] {self.remedy}")
 
 
-class StoreUnavailable(StoreError):
+class StoreUnavailableError(StoreError):
     """The database cannot be reached or is locked; trying again later is safe."""
 
     code = "store.unavailable"
     remedy = "Check that the database runs; nothing was lost, work goes on by itself."
 
 
-class StoreOutdated(StoreError):
+class StoreOutdatedError(StoreError):
     """The tables were made by another version of the product."""
 
     code = "store.outdated"
     remedy = "Rebuild them from the topics with `solesource control --rebuild`."
 
 
-class PositionMoved(StoreError):
+class PositionMovedError(StoreError):
     """Another process advanced the same position; this transaction must not be committed."""
 
     code = "store.position_moved"

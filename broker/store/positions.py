@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import Connection, select, update
 
 from broker.store.engine import upsert
-from broker.store.errors import PositionMoved
+from broker.store.errors import PositionMovedError
 from broker.store.tables import gaps, positions
 
 TopicPartition = tuple[str, int]
@@ -26,7 +26,7 @@ def read_positions(connection: Connection, topics: Iterable[str]) -> dict[TopicP
 def advance(connection: Connection, moves: Mapping[TopicPartition, tuple[int | None, int]]) -> None:
     """Move positions from what was read at the start to what follows (None = never read).
 
-    Raises PositionMoved when another process was here in between: its rows and ours must not both count.
+    Raises PositionMovedError when another process was here in between: its rows and ours must not both count.
     """
     for (topic, partition), (before, after) in moves.items():
         if before is None:
@@ -44,7 +44,7 @@ def advance(connection: Connection, moves: Mapping[TopicPartition, tuple[int | N
             ).rowcount
         if moved != 1:
             msg = f"{topic}/{partition} is no longer at {before}"
-            raise PositionMoved(msg)
+            raise PositionMovedError(msg)
 
 
 def record_gap(connection: Connection, topic: str, partition: int, start: int, end: int) -> None:

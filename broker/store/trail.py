@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
 
-from broker.store.case_states import fold
+from broker.store.case_states import Step, fold
 from broker.store.engine import add, upsert
 from broker.store.tables import cases, outcome_totals, trail
 
@@ -63,7 +63,9 @@ def settle(connection: Connection, case_id: str) -> None:
     if opened_ms is None:
         return
     rows = connection.execute(_in_order(select(trail).where(trail.c.case_id == case_id))).all()
-    standing = fold(int(opened_ms), ((row.kind, row.result, int(row.gate_time_ms)) for row in rows))
+    standing = fold(
+        int(opened_ms), (Step(r.kind, tuple(r.fields), r.result, int(r.gate_time_ms)) for r in rows)
+    )
     connection.execute(
         update(cases)
         .where(cases.c.case_id == case_id)
