@@ -1,0 +1,238 @@
+"""From Kafka to the system: read authoritative records in order, apply, acknowledge, and only then commit
+offsets.
+
+Which fields are written is decided in `deliveries`, what a range says in `acknowledgements`; this loop owns
+retries. A record that the system refuses for now waits by itself while other keys go on; a system that is
+away stops nothing but itself: updates stay pending, without limit, and newer revisions of a key replace older
+ones meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError
+
+from connectors.sdk.acknowledgements import Range, Settled
+from connectors.sdk.clock import now_ms, ticks_ms
+from connectors.sdk.consume import started_consumer
+from connectors.sdk.deliveries import Pending, next_update, nothing_to_do
+from connectors.sdk.errors import ConnectionLost, ConnectorError, OutcomeMissing
+from connectors.sdk.guarded import GuardedSink
+from connectors.sdk.pacing import backoff_ms, pause
+from connectors.sdk.publish import Outgoing, Publisher
+from connectors.sdk.sink import Applied, Failed, Outcome, Retry, Skipped, Update
+from connectors.sdk.store import AppliedRevision
+from connectors.sdk.wiring import Wiring
+from schemas.authoritative import parse_authoritative
+from schemas.errors import SchemaError
+
+log = structlog.get_logger("connectors.sdk")
+
+ACKNOWLEDGE_EVERY_MS = 250
+"""At most four acknowledgements a second per partition."""
+OPEN_MAX = 10_000
+"""Records read but not acknowledged, per connector, above which nothing more is read."""
+_WAIT_MS = 200
+
+
+class SinkLoop:
+    """The sink side of one connector."""
+
+    def __init__(self, wiring: Wiring, sink: GuardedSink) -> None:
+        self._wiring = wiring
+        self._system = wiring.config.system
+        self._sink = sink
+        self._publisher = Publisher(wiring.access)
+        self._ranges: dict[TopicPartition, Range] = {}
+        self._pending: dict[tuple[str, bytes], Pending] = {}
+        self._acknowledged_ms: dict[TopicPartition, int] = {}
+        self._sink_due_ms = 0
+        self._sink_attempt = 0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Apply and acknowledge until `stop`."""
+        topics = {f"authoritative.{name}": name for name in self._wiring.config.objects}
+        consumer = await started_consumer(self._wiring.access, f"{self._system}.sink", stop)
+        if consumer is None:
+            return
+        try:
+            consumer.subscribe(list(topics), listener=_Forget(self))
+            while not stop.is_set():
+                await self._turn(consumer, stop)
+            await self._acknowledge(consumer, asyncio.Event(), every_ms=0)
+        finally:
+            await self._sink.close()
+            await self._publisher.close()
+            await consumer.stop()
+
+    async def _turn(self, consumer: AIOKafkaConsumer, stop: asyncio.Event) -> None:
+        if sum(map(len, self._ranges.values())) < OPEN_MAX:
+            fetched = await consumer.getmany(timeout_ms=_WAIT_MS, max_records=self._wiring.config.batch_max)
+            for partition, records in fetched.items():
+                self._take(partition, records)
+        else:
+            await pause(_WAIT_MS, stop)
+        await self._apply_due()
+        await self._acknowledge(consumer, stop, every_ms=ACKNOWLEDGE_EVERY_MS)
+
+    # --- reading
+
+    def _take(self, partition: TopicPartition, records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
+        name = partition.topic.removeprefix("authoritative.")
+        span = self._ranges.setdefault(partition, Range(name, partition.partition))
+        known = self._wiring.store.applied(name, {bytes(record.key) for record in records if record.key})
+        for record in records:
+            key = bytes(record.key or b"")
+            try:
+                envelope = parse_authoritative(record.headers)
+                span.saw(record.offset, key, envelope.time_ms)
+                values = self._values(name, record.value)
+            except SchemaError as error:
+                span.saw(record.offset, key, record.timestamp)
+                self._settle(partition, [record.offset], Failed(error.code, error.detail))
+                continue
+            waiting = self._pending.get((name, key))
+            before: Update | AppliedRevision | None = waiting.update if waiting else known.get(key)
+            update = next_update(
+                envelope,
+                values,
+                system=self._system,
+                key=key.decode(),
+                decided_ms=record.timestamp,
+                before=before,
+            )
+            if update is None:
+                skipped = Skipped("a newer revision was applied")
+                self._settle(partition, [record.offset], skipped)
+            elif waiting is None:
+                self._pending[name, key] = Pending(partition, key, update, [record.offset])
+            else:
+                waiting.update = update
+                waiting.offsets.append(record.offset)
+
+    def _values(self, name: str, value: bytes | None) -> Mapping[str, Any]:
+        if value is None:
+            return {}
+        return self._wiring.registry.codec.decode(value, allowed=self._wiring.registry.ids(name))
+
+    # --- applying
+
+    async def _apply_due(self) -> None:
+        now = ticks_ms()
+        due = []
+        for pending in list(self._pending.values()):
+            reason = nothing_to_do(pending.update, self._system)
+            if reason is not None:
+                self._finish([(pending, Skipped(reason))])
+            elif pending.due_ms <= now:
+                due.append(pending)
+        if not due or now < self._sink_due_ms:
+            return
+        outcomes = await self._outcomes([pending.update for pending in due])
+        if outcomes is not None:
+            self._sink_attempt = 0
+            self._finish(list(zip(due, outcomes, strict=True)))
+
+    async def _outcomes(self, updates: Sequence[Update]) -> Sequence[Outcome] | None:
+        """None when the system is away: every update stays pending."""
+        try:
+            return await self._sink.apply(updates)
+        except OutcomeMissing:
+            raise
+        except ConnectionLost as error:
+            self._sink_attempt += 1
+            self._sink_due_ms = ticks_ms() + backoff_ms(self._sink_attempt)
+            log.warning("sink.interrupted", system=self._system, code=error.code, detail=error.detail,
+                        remedy=error.remedy, waiting=len(updates), attempt=self._sink_attempt)  # fmt: skip
+            return None
+        except ConnectorError as error:
+            return [Retry(error.code, error.detail)] * len(updates)
+
+    def _finish(self, ended: Sequence[tuple[Pending, Outcome]]) -> None:
+        applied = []
+        for pending, outcome in ended:
+            update = pending.update
+            if self._pending.get((update.object, pending.key)) is not pending:
+                continue  # given away with its partition while it was being applied
+            if isinstance(outcome, Retry):
+                pending.attempts += 1
+                if pending.attempts <= self._wiring.config.retries:
+                    pending.due_ms = ticks_ms() + backoff_ms(pending.attempts)
+                    continue
+                outcome = Failed(outcome.code, outcome.message)  # noqa: PLW2901 - given up: the outcome is another now
+                pending.attempts -= 1
+            if isinstance(outcome, Failed):
+                # The applied revision stays behind: the next revision of this record is written in full.
+                log.warning("sink.update_failed", system=self._system, object=update.object,
+                            code=outcome.code, revision=update.revision, attempts=pending.attempts + 1)  # fmt: skip
+            else:
+                applied.append((update.object, pending.key, update.revision, update.deleted))
+            del self._pending[update.object, pending.key]
+            self._settle(pending.partition, pending.offsets, outcome, update, pending.attempts)
+        if applied:
+            self._wiring.store.keep_applied(applied)
+
+    def _settle(
+        self,
+        partition: TopicPartition,
+        offsets: Sequence[int],
+        outcome: Applied | Skipped | Failed,
+        update: Update | None = None,
+        attempts: int = 0,
+    ) -> None:
+        span = self._ranges.get(partition)
+        if span is None:
+            return  # the partition was given away meanwhile; its next reader applies and acknowledges again
+        at = now_ms()
+        for offset in offsets[:-1]:
+            span.settle(offset, Settled(Skipped("overtaken"), 0, None, at))
+        span.settle(offsets[-1], Settled(outcome, attempts, update, at))
+
+    # --- acknowledging
+
+    async def _acknowledge(self, consumer: AIOKafkaConsumer, stop: asyncio.Event, *, every_ms: int) -> None:
+        now = ticks_ms()
+        records, offsets = [], {}
+        for partition, span in self._ranges.items():
+            if now - self._acknowledged_ms.get(partition, -ACKNOWLEDGE_EVERY_MS) < every_ms:
+                continue
+            record = span.take(self._system, now_ms())
+            if record is None:
+                continue
+            self._acknowledged_ms[partition] = now
+            offsets[partition] = record["through_offset"] + 1
+            value = self._wiring.registry.codec.encode(self._wiring.registry.id_of("acknowledgement"), record)
+            name = f"{span.object}/{span.partition}".encode()
+            records.append(Outgoing(f"acks.{self._system}", name, value, partition=0))
+        # First said, then committed: what needs a person must not be lost by a crash in between.
+        if not records or not await self._publisher.publish(records, stop):
+            return
+        try:
+            await consumer.commit({partition: (offset, "") for partition, offset in offsets.items()})
+        except (KafkaError, IllegalStateError) as error:
+            # Read again after a restart or by the partition's next reader; applying again is idempotent.
+            log.warning("sink.commit_failed", system=self._system, fault=type(error).__name__)
+
+    def forget(self, revoked: Iterable[TopicPartition]) -> None:
+        """Partitions went to another reader: what is not acknowledged is theirs to apply."""
+        for partition in revoked:
+            self._ranges.pop(partition, None)
+            for name, pending in list(self._pending.items()):
+                if pending.partition == partition:
+                    del self._pending[name]
+
+
+class _Forget(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships no types
+    def __init__(self, loop: SinkLoop) -> None:
+        self._loop = loop
+
+    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        self._loop.forget(revoked)
+
+    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Nothing: offsets come from the group."""

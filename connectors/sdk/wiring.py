@@ -1,0 +1,53 @@
+"""What the loops of one connector share: configuration, Kafka access, schemas, contracts and the store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from connectors.sdk.access import KafkaAccess, access_of
+from connectors.sdk.adapter import Context
+from connectors.sdk.config import ConnectorConfig
+from connectors.sdk.errors import ConfigInvalid
+from connectors.sdk.store import Store
+from schemas.contract import Contract
+from schemas.errors import SchemaError
+from schemas.registry import FileRegistry
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """Made once per connector."""
+
+    config: ConnectorConfig
+    access: KafkaAccess
+    registry: FileRegistry
+    contracts: Mapping[str, Contract]
+    store: Store
+    nudge: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def context(self) -> Context:
+        """What the adapter is given."""
+        return Context(
+            system=self.config.system,
+            settings=self.config.settings,
+            objects=self.config.objects,
+            contracts=self.contracts,
+            folder=self.config.folder,
+            shelf=self.store.shelf(self.config.adapter),
+            nudge=self.nudge,
+        )
+
+
+def wire(config: ConnectorConfig) -> Wiring:
+    """Read contracts and secrets, open the store. Raises ConfigInvalid when a contract or secret is not
+    there.
+    """
+    try:
+        registry = FileRegistry(config.folder / config.contracts)
+        contracts = {name: registry.contract(name) for name in config.objects}
+    except SchemaError as error:
+        msg = f"contracts: {error.detail}"
+        raise ConfigInvalid(msg, error.remedy) from error
+    return Wiring(config, access_of(config), registry, contracts, Store(config.folder / config.store))
