@@ -168,8 +168,9 @@ class SinkLoop:
                 pending.attempts -= 1
             if isinstance(outcome, Failed):
                 # The applied revision stays behind: the next revision of this record is written in full.
+                tries = pending.attempts + 1
                 log.warning("sink.update_failed", system=self._system, object=update.object,
-                            code=outcome.code, revision=update.revision, attempts=pending.attempts + 1)  # fmt: skip
+                            code=outcome.code, revision=update.revision, tries=tries)  # fmt: skip
             else:
                 applied.append((update.object, pending.key, update.revision, update.deleted))
             del self._pending[update.object, pending.key]

@@ -1,0 +1,211 @@
+"""Changes of a PostgreSQL database: first a snapshot of the mapped tables, then the log, nothing between
+lost.
+
+The slot is made first and exports the snapshot that it begins after, so together they tell every change
+exactly once. The slot is only peeked at; it advances in `commit`, when Kafka has the changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import psycopg
+import structlog
+from psycopg import sql
+
+from connectors.postgres import replication
+from connectors.postgres.faults import fault_of
+from connectors.postgres.lsn import version_at
+from connectors.postgres.pgoutput import (
+    Begin,
+    Cell,
+    Commit,
+    Relation,
+    Row,
+    RowChange,
+    Truncate,
+    parse_message,
+)
+from connectors.postgres.position import Position
+from connectors.postgres.session import Connection, connect, disconnect
+from connectors.postgres.settings import PostgresAccess, PostgresSettings, TableMapping
+from connectors.postgres.values import RowReader
+from connectors.sdk.adapter import Context
+from connectors.sdk.clock import now_ms, ticks_ms
+from connectors.sdk.errors import ConnectionLost
+from connectors.sdk.source import ChangeEvent, ReadBatch
+
+log = structlog.get_logger("connectors.postgres")
+
+_IDLE_ADVANCE_MS = 10_000
+"""How often an idle slot is moved on, so that other tables' changes do not pile up in the server's log."""
+
+
+class PostgresSource:
+    """The source of one database."""
+
+    def __init__(
+        self,
+        context: Context,
+        settings: PostgresSettings,
+        mappings: Mapping[str, TableMapping],
+        access: PostgresAccess,
+    ) -> None:
+        self._settings = settings
+        self._access = access
+        self._readers = {
+            name: RowReader(name, mapping, context.contracts[name]) for name, mapping in mappings.items()
+        }
+        self._objects = sorted(mappings)
+        self._connection: Connection | None = None
+        self._replication: Connection | None = None
+        self._snapshot: Connection | None = None
+        self._position = Position(0)
+        self._advanced_ms = 0
+
+    async def open(self, position: str | None) -> None:
+        await self.close()
+        try:
+            self._connection = await connect(self._access)
+            places = [self._readers[name].mapping.place for name in self._objects]
+            await replication.ensure_publication(self._connection, self._settings.publication, places)
+            if position is None:
+                await self._begin_snapshot(self._connection)
+            else:
+                self._position = Position.parse(position)
+                await replication.check_slot(self._connection, self._settings.slot)
+                if self._position.object is not None:
+                    # The exported snapshot ended with the former connection: go on in a later one. Rows are
+                    # then newer than the log's next changes to them, which repeat and so mend the order.
+                    self._snapshot = await self._snapshot_connection(None)
+        except psycopg.Error as error:
+            raise fault_of(error, "opening the source") from error
+
+    async def _begin_snapshot(self, connection: Connection) -> None:
+        self._replication = await connect(self._access, replication=True)
+        lsn, name = await replication.create_slot(connection, self._replication, self._settings.slot)
+        self._snapshot = await self._snapshot_connection(name)
+        self._position = Position(lsn, self._objects[0])
+        log.info("postgres.snapshot_begun", slot=self._settings.slot)
+
+    async def _snapshot_connection(self, exported: str | None) -> Connection:
+        connection = await connect(self._access)
+        await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        if exported is not None:
+            await connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(exported)))
+        return connection
+
+    async def read(self) -> ReadBatch:
+        try:
+            if self._position.object is not None:
+                return await self._read_page(self._position, self._position.object)
+            return await self._read_log()
+        except psycopg.Error as error:
+            raise fault_of(error, "reading changes") from error
+
+    async def _read_page(self, position: Position, name: str) -> ReadBatch:
+        assert self._snapshot is not None
+        reader = self._readers[name]
+        key = sql.Identifier(reader.mapping.key)
+        # Texts, as the log gives them, so that both say the same about the same row.
+        query = sql.SQL("SELECT {columns} FROM {table} {after} ORDER BY {key} LIMIT {page}").format(
+            columns=sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(c)) for c in reader.columns),
+            table=sql.Identifier(*reader.mapping.place),
+            after=sql.SQL("WHERE {} > %s").format(key) if position.after is not None else sql.SQL(""),
+            key=sql.Identifier(*reader.mapping.place, reader.mapping.key),
+            page=sql.Literal(self._settings.page),
+        )
+        cursor = await self._snapshot.execute(query, (position.after,) if position.after is not None else ())
+        rows = [dict(zip(reader.columns, row, strict=True)) for row in await cursor.fetchall()]
+        version, at = version_at(position.lsn, 0), now_ms()
+        events = [reader.upsert(row, version, time_ms=at, rest=reader.key(row)) for row in rows]
+        if len(rows) == self._settings.page:
+            self._position = Position(position.lsn, name, reader.key(rows[-1]))
+        else:
+            self._position = await self._next_object(position, name)
+        return ReadBatch(events, self._position.text())
+
+    async def _next_object(self, position: Position, name: str) -> Position:
+        rest = [other for other in self._objects if other > name]
+        if rest:
+            return Position(position.lsn, rest[0])
+        await disconnect(self._snapshot)
+        await disconnect(self._replication)
+        self._snapshot = self._replication = None
+        log.info("postgres.snapshot_ended", slot=self._settings.slot)
+        return Position(position.lsn)
+
+    async def _read_log(self) -> ReadBatch:
+        connection = self._connected()
+        flushed = await replication.flushed_lsn(connection)
+        messages = await replication.peek(connection, self._settings)
+        events, end_lsn = self._events(messages)
+        if end_lsn is not None:
+            self._position = Position(end_lsn)
+        elif ticks_ms() - self._advanced_ms > _IDLE_ADVANCE_MS and flushed > self._position.lsn:
+            # Nothing of ours was committed before `flushed`: the peek looked further than that.
+            self._advanced_ms = ticks_ms()
+            self._position = Position(flushed)
+        return ReadBatch(events, self._position.text())
+
+    def _events(self, messages: list[bytes]) -> tuple[list[ChangeEvent], int | None]:
+        """Events of whole transactions, and where the log goes on after them."""
+        relations: dict[int, tuple[Relation, RowReader | None]] = {}
+        events: list[ChangeEvent] = []
+        begin, index, end_lsn = Begin(0, 0), 0, None
+        by_place = {reader.mapping.place: reader for reader in self._readers.values()}
+        for message in map(parse_message, messages):
+            if isinstance(message, Begin):
+                begin, index = message, 0
+            elif isinstance(message, Commit):
+                end_lsn = message.end_lsn
+            elif isinstance(message, Relation):
+                relations[message.oid] = (message, by_place.get((message.schema, message.table)))
+            elif isinstance(message, RowChange):
+                relation, reader = relations[message.oid]
+                if reader is not None:
+                    found = _row_events(message, relation, reader, begin, index)
+                    index += len(found)
+                    events.extend(found)
+            elif isinstance(message, Truncate):
+                log.error("postgres.truncated", tables=[relations[oid][0].table for oid in message.oids])
+        return events, end_lsn
+
+    async def commit(self, position: str | None) -> None:
+        if position is None or Position.parse(position).object is not None:
+            return
+        try:
+            await replication.advance(self._connected(), self._settings.slot, Position.parse(position).lsn)
+        except psycopg.Error as error:
+            raise fault_of(error, "advancing the slot") from error
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            msg = "PostgreSQL: not connected"
+            raise ConnectionLost(msg)
+        return self._connection
+
+    async def close(self) -> None:
+        for connection in (self._snapshot, self._replication, self._connection):
+            await disconnect(connection)
+        self._snapshot = self._replication = self._connection = None
+
+
+def _row_events(
+    change: RowChange, relation: Relation, reader: RowReader, begin: Begin, index: int
+) -> list[ChangeEvent]:
+    """One event, or two where the key itself changed: the end of the old record and the new one."""
+    old = None if change.old is None else _named(relation, change.old)
+    new = None if change.new is None else _named(relation, change.new)
+    events = []
+    if old is not None and (new is None or reader.key(old) != reader.key(new)):
+        version = version_at(begin.commit_lsn, index + 1)
+        events.append(reader.delete(old, version, time_ms=begin.commit_ms))
+    if new is not None:
+        version = version_at(begin.commit_lsn, index + 1 + len(events))
+        events.append(reader.upsert(new, version, time_ms=begin.commit_ms))
+    return events
+
+
+def _named(relation: Relation, row: Row) -> dict[str, Cell]:
+    return dict(zip(relation.columns, row, strict=True))
