@@ -13,6 +13,9 @@ import os
 import subprocess
 import sys
 import threading
+import time
+
+CLOSE_TIMEOUT_S = 15.0
 
 # Runs in the guard process. Standard library only, and nothing of this package: it must start fast and
 # never fail.
@@ -53,6 +56,7 @@ class Guard:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._owner_pid = 0
+        self._pids: set[int] = set()
 
     def add(self, pid: int, stop_signal: int) -> None:
         with self._lock:
@@ -67,11 +71,13 @@ class Guard:
                 )
                 self._owner_pid = os.getpid()
                 atexit.register(self.close)
+            self._pids.add(pid)
             self._tell(f"add {pid} {int(stop_signal)}\n")
 
     def drop(self, pid: int) -> None:
         """The child has ended in order; its pid may be somebody else's from now on."""
         with self._lock:
+            self._pids.discard(pid)
             self._tell(f"drop {pid} 0\n")
 
     def close(self) -> None:
@@ -82,8 +88,13 @@ class Guard:
                 return
             with contextlib.suppress(OSError):
                 process.stdin.close()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=15)
+            deadline = time.monotonic() + CLOSE_TIMEOUT_S
+            while process.poll() is None and time.monotonic() < deadline:
+                # We are their parent: an ended child counts as alive until it is collected.
+                for pid in self._pids:
+                    with contextlib.suppress(ChildProcessError):
+                        os.waitpid(pid, os.WNOHANG)
+                time.sleep(0.02)
 
     def _tell(self, line: str) -> None:
         if self._process is None or self._process.stdin is None or self._owner_pid != os.getpid():

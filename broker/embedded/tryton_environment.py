@@ -31,7 +31,6 @@ class TrytonEnvironment:
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         self.home = (cache or cache_dir()) / f"tryton-{mark}-py{version}"
 
-    @property
     def installed(self) -> bool:
         return (self.home / "installed").exists()
 
@@ -40,10 +39,10 @@ class TrytonEnvironment:
 
     def ensure(self) -> bool:
         """True if it had to be installed (about 10 s). Raises SetupError with pip's last words."""
-        if self.installed:
+        if self.installed():
             return False
         with self.locked():
-            if self.installed:
+            if self.installed():
                 return False
             venv = self.home / "venv"
             # Only a finished environment has the stamp: what is here was interrupted.
