@@ -18,6 +18,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from broker.store.errors import StoreOutdatedError, StoreUnavailableError
 from broker.store.tables import REBUILT, VERSION, metadata, store_version
 
+__all__ = ["Connection", "Engine", "add", "clear_rebuilt", "open_store", "reading", "upsert", "writing"]
+
 BUSY_TIMEOUT_MS = 5_000
 WRITE_LOCK = 0x501E50
 """PostgreSQL advisory lock: one writer at a time, as SQLite has it, so that folds of two families never

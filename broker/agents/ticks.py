@@ -1,0 +1,68 @@
+"""Minute ticks: a command to every partition of every commands topic; idle slots' gate time moves too.
+
+A tick that could not be sent is not made up for: the next one says all that it would have said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from broker import telemetry, topics
+from broker.access import KafkaAccess
+from broker.agents.indexer import partitions_of
+from broker.clock import now_ms
+from schemas.registry import envelopes
+
+TICK_EVERY_S = 60.0
+SEND_TIMEOUT_S = 20.0
+
+
+def tick_value(object_name: str, partition: int, issued_ms: int) -> bytes:
+    """The wire bytes of one tick."""
+    registry = envelopes()
+    return registry.codec.encode(
+        registry.id_of("command"),
+        {
+            "command": "tick",
+            "command_id": f"tick/{object_name}/{partition}/{issued_ms}",
+            "by": "control",
+            "note": "",
+            "case_id": None,
+            "system": None,
+            "fields": [],
+            "value": None,
+            "issued_ms": issued_ms,
+        },
+    )
+
+
+async def tick_once(access: KafkaAccess, objects: Iterable[str]) -> int:
+    """Send one tick to every partition; returns how many. Raises KafkaError, TimeoutError."""
+    places = await partitions_of(access, [topics.commands(name) for name in objects])
+    issued_ms = now_ms()
+    producer = AIOKafkaProducer(acks="all", **access.client_options())
+    await producer.start()
+    try:
+        sent = []
+        for place in places:
+            value = tick_value(topics.parse_commands(place.topic) or "", place.partition, issued_ms)
+            sent.append(await producer.send(place.topic, value=value, key=b"", partition=place.partition))
+        await asyncio.wait_for(asyncio.gather(*sent), SEND_TIMEOUT_S)
+    finally:
+        await producer.stop()
+    return len(places)
+
+
+async def run_ticks(access: KafkaAccess, objects: Iterable[str], every_s: float = TICK_EVERY_S) -> None:
+    """Tick until cancelled, the first time at once."""
+    names = tuple(objects)
+    while True:
+        try:
+            telemetry.log("ticks.sent", count=await tick_once(access, names))
+        except (KafkaError, OSError, TimeoutError) as error:
+            telemetry.log("ticks.failed", level="warning", error=type(error).__name__)
+        await asyncio.sleep(every_s)
