@@ -30,12 +30,14 @@ BREACHES = [
     ("broker", "broker/lane/order.py", "import broker.agents"),
     ("broker", "broker/telemetry.py", "import broker.access"),
     ("gate", "broker/gate/decision.py", "import broker.gate.decide"),
+    # I5: deciding reads no clock and no randomness, and does no I/O.
     ("core", "broker/gate/decide.py", "import time"),
     ("core", "ownership/map.py", "import pathlib"),
     ("core", "schemas/codec.py", "import random"),
     ("sql", "broker/agents/__init__.py", "import sqlalchemy"),
     ("sql", "connectors/sdk/source.py", "import sqlalchemy"),
     ("hot-path", "broker/lane/order.py", "import broker.store.engine"),
+    # I1: nobody but the lane holds the producer of a slot.
     ("authoritative", "broker/agents/__init__.py", "import broker.lane.transaction"),
     ("adapters", "connectors/sdk/source.py", "import connectors.postgres"),
     ("acyclic", "schemas/errors.py", "import schemas.codec"),
