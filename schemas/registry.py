@@ -21,6 +21,7 @@ from schemas.contract import AvroSchema, Contract, make_contract
 from schemas.errors import RegistryBroken
 
 ENVELOPES = Path(__file__).parent / "avro"
+OWN_TOPIC = "ownership.map"
 CONTRACT_ID_MIN = 100
 """Ids below are the envelopes that ship with the product."""
 
@@ -40,23 +41,33 @@ def canonical_digest(document: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def read_registry(folder: Path) -> list[RegisteredSchema]:
-    """The schemas that `folder/registry.json` lists. Raises RegistryBroken naming file and id."""
-    path = folder / "registry.json"
+def read_folder(folder: Path) -> dict[str, str]:
+    """The registry and the schemas of a folder, by file name. Raises RegistryBroken when they cannot be read."""
     try:
-        entries = json.loads(path.read_text("utf-8"))["schemas"]
+        return {
+            path.name: path.read_text("utf-8") for path in sorted(folder.iterdir()) if path.suffix in (".json", ".avsc")
+        }
+    except OSError as error:
+        msg = f"{folder} cannot be read: {error}"
+        raise RegistryBroken(msg) from error
+
+
+def read_registry(documents: Mapping[str, str], origin: str) -> list[RegisteredSchema]:
+    """The schemas that `registry.json` among `documents` lists. Raises RegistryBroken naming file and id."""
+    try:
+        entries = json.loads(documents["registry.json"])["schemas"]
         found = []
         for entry in entries:
-            document = json.loads((folder / entry["file"]).read_text("utf-8"))
+            document = json.loads(documents[entry["file"]])
             if canonical_digest(document) != entry["sha256"]:
-                msg = f"{folder / entry['file']} changed under id {entry['id']}"
+                msg = f"{origin}/{entry['file']} changed under id {entry['id']}"
                 raise RegistryBroken(msg)
             found.append(RegisteredSchema(int(entry["id"]), str(entry["subject"]), int(entry["version"]), document))
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        msg = f"{path} cannot be read: {error}"
+    except (KeyError, TypeError, ValueError) as error:
+        msg = f"{origin}/registry.json or what it lists cannot be read: {error}"
         raise RegistryBroken(msg) from error
     if len({schema.schema_id for schema in found}) != len(found):
-        msg = f"{path} gives one id to two schemas"
+        msg = f"{origin}/registry.json gives one id to two schemas"
         raise RegistryBroken(msg)
     return found
 
@@ -64,15 +75,26 @@ def read_registry(folder: Path) -> list[RegisteredSchema]:
 class FileRegistry:
     """Schemas by id and by subject, from the product's own envelopes and the folders of object contracts."""
 
-    def __init__(self, *folders: Path) -> None:
+    def __init__(self, *folders: Path, documents: Mapping[str, str] | None = None) -> None:
         self._by_id: dict[int, RegisteredSchema] = {}
-        for folder in (ENVELOPES, *folders):
-            for schema in read_registry(folder):
-                if schema.schema_id in self._by_id or (folder != ENVELOPES and schema.schema_id < CONTRACT_ID_MIN):
-                    msg = f"{folder}: id {schema.schema_id} is taken"
-                    raise RegistryBroken(msg)
-                self._by_id[schema.schema_id] = schema
+        self._add(read_registry(read_folder(ENVELOPES), str(ENVELOPES)), 0)
+        for folder in folders:
+            self._add(read_registry(read_folder(folder), str(folder)), CONTRACT_ID_MIN)
+        if documents is not None:
+            self._add(read_registry(documents, OWN_TOPIC), CONTRACT_ID_MIN)
         self.codec = Codec({number: _parse(schema.document) for number, schema in self._by_id.items()})
+
+    def _add(self, schemas: list[RegisteredSchema], id_min: int) -> None:
+        for schema in schemas:
+            if schema.schema_id in self._by_id or schema.schema_id < id_min:
+                msg = f"id {schema.schema_id} of subject {schema.subject} is taken"
+                raise RegistryBroken(msg)
+            self._by_id[schema.schema_id] = schema
+
+    @property
+    def subjects(self) -> frozenset[str]:
+        """Every subject."""
+        return frozenset(schema.subject for schema in self._by_id.values())
 
     def latest(self, subject: str) -> RegisteredSchema:
         """The newest version of a subject. Raises RegistryBroken when there is none."""

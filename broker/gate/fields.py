@@ -46,7 +46,8 @@ def judge_field(
     equal = same(current, attempted)
     if owner == judged.system:  # I1: only here can a value be accepted
         return _judge_own(judged, name, owner, current, attempted, equal=equal)
-    if equal:
+    # Who creates a record cannot know yet what others own of it: there, null says "nothing", not "make it null".
+    if equal or (judged.creates and attempted is None):
         return FieldVerdict(name, Verdict.UNCHANGED, Reason.ECHO, owner, current, attempted)
     if any(same(record.get(name), attempted) for record in earlier):
         return FieldVerdict(name, Verdict.UNCHANGED, Reason.LATE_ECHO, owner, current, attempted)

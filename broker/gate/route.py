@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -46,7 +46,7 @@ class Outgoing:
     key: bytes
     body: Mapping[str, Any] | bytes | None
     """An envelope's record, or the bytes of an authoritative value; None = deleted."""
-    headers: tuple[tuple[str, bytes], ...] = ()
+    headers: list[tuple[str, bytes]] = field(default_factory=list)
     target: str = ""
     """Object of authoritative and state, system of refusals and proposals."""
 
@@ -102,7 +102,7 @@ def authoritative(change: Change, decision: Decision) -> Outgoing:
         owners=format_owners(after.owners), map_version=decision.map_version, ingress_ms=change.received_ms,
         reassert=decision.reassert,
     )
-    return Outgoing(Destination.AUTHORITATIVE, change.key, after.value, tuple(headers), change.object)
+    return Outgoing(Destination.AUTHORITATIVE, change.key, after.value, headers, change.object)
 
 
 def memory(object_name: str, key: bytes, after: RecordState) -> Outgoing:

@@ -1,0 +1,5 @@
+"""`python -m broker.cli` is `solesource`."""
+
+from broker.cli.root import main
+
+main()

@@ -1,0 +1,142 @@
+"""Makes topics, credentials and ACLs as the map says; running it again changes nothing.
+
+Uses librdkafka's admin client, because aiokafka has neither ACLs nor SCRAM credentials.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    NewTopic,
+    ResourcePatternType,
+    ResourceType,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
+)
+
+from broker import topics
+from broker.access import KafkaAccess
+from ownership.access import Operation, Purpose, grants
+from ownership.map import OwnershipMap
+
+TIMEOUT_S = 30
+SCRAM_ITERATIONS = 4096
+GATE, CONTROL, CONSOLE = "gate", "control", "console"
+_OPERATIONS = {Operation.READ: AclOperation.READ, Operation.WRITE: AclOperation.WRITE}
+
+
+class KafkaRefused(Exception):
+    """Kafka did not do what was asked; the message says what, and what to look at."""
+
+    code = "kafka.refused"
+
+
+def admin_client(access: KafkaAccess) -> AdminClient:
+    """An admin client that signs in as `access` says."""
+    return AdminClient({k: v for k, v in access.librdkafka_options().items() if k != "partitioner"})
+
+
+def make_topics(admin: AdminClient, plans: Iterable[topics.TopicPlan], *, replicas: int = 1) -> list[str]:
+    """Make the topics that are missing; returns their names.
+
+    Raises KafkaRefused when one exists with another number of partitions: keys would change their place.
+    """
+    wanted = {plan.name: plan for plan in plans}
+    existing = admin.list_topics(timeout=TIMEOUT_S).topics
+    for name, plan in wanted.items():
+        if name in existing and len(existing[name].partitions) != plan.partitions:
+            msg = (
+                f"topic {name} has {len(existing[name].partitions)} partitions, {plan.partitions} are asked for "
+                f"[topics.partitions] The number is fixed; set SOLESOURCE_PARTITIONS to what the cluster has."
+            )
+            raise KafkaRefused(msg)
+    missing = [plan for name, plan in wanted.items() if name not in existing]
+    if missing:
+        made = admin.create_topics(
+            [NewTopic(plan.name, plan.partitions, replicas, config=dict(plan.settings)) for plan in missing],
+            operation_timeout=TIMEOUT_S,
+        )
+        _wait(made, "make topic", {KafkaError.TOPIC_ALREADY_EXISTS})
+    return [plan.name for plan in missing]
+
+
+def make_users(admin: AdminClient, passwords: Mapping[str, str]) -> None:
+    """Give each user its SCRAM-SHA-512 credential."""
+    credentials = [
+        UserScramCredentialUpsertion(
+            user, ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, SCRAM_ITERATIONS), password.encode()
+        )
+        for user, password in sorted(passwords.items())
+    ]
+    if credentials:
+        _wait(admin.alter_user_scram_credentials(credentials), "set the credential of")
+
+
+def make_acls(admin: AdminClient, ownership_map: OwnershipMap) -> int:
+    """Let each principal do what the map says, and the product's own processes what they must; returns the count."""
+    bindings = [*_system_acls(ownership_map), *_own_acls(ownership_map)]
+    _wait(admin.create_acls(bindings), "set the ACL")
+    return len(bindings)
+
+
+def _system_acls(ownership_map: OwnershipMap) -> Iterable[AclBinding]:
+    for grant in grants(ownership_map):
+        name = {
+            Purpose.CHANGES: lambda g: topics.changes(g.system, g.object),
+            Purpose.AUTHORITATIVE: lambda g: topics.authoritative(g.object),
+            Purpose.REFUSALS: lambda g: topics.refusals(g.system),
+            Purpose.PROPOSALS: lambda g: topics.proposals(g.system),
+            Purpose.ACKNOWLEDGEMENTS: lambda g: topics.acknowledgements(g.system),
+        }[grant.purpose](grant)
+        yield _allow(ResourceType.TOPIC, name, grant.system, _OPERATIONS[grant.operation])
+    for system in sorted(ownership_map.systems):
+        yield _allow(ResourceType.GROUP, f"{system}.", system, AclOperation.READ, prefixed=True)
+
+
+def _own_acls(ownership_map: OwnershipMap) -> Iterable[AclBinding]:
+    read, write = AclOperation.READ, AclOperation.WRITE
+    for prefix in ("changes.", "commands.", "authoritative.", "state."):
+        yield _allow(ResourceType.TOPIC, prefix, GATE, read, prefixed=True)
+    for name in (topics.SLOTS, topics.LEDGER, topics.OWNERSHIP_MAP):
+        yield _allow(ResourceType.TOPIC, name, GATE, read)
+    for prefix in ("authoritative.", "state.", "refusals.", "proposals."):
+        yield _allow(ResourceType.TOPIC, prefix, GATE, write, prefixed=True)
+    for name in (topics.QUARANTINE, topics.TRAIL, topics.LEDGER):
+        yield _allow(ResourceType.TOPIC, name, GATE, write)
+        yield _allow(ResourceType.TOPIC, name, CONTROL, read)
+    yield _allow(ResourceType.GROUP, GATE, GATE, read)
+    for operation in (write, AclOperation.DESCRIBE):
+        yield _allow(ResourceType.TRANSACTIONAL_ID, f"{GATE}-", GATE, operation, prefixed=True)
+    for prefix in ("authoritative.", "acks.", "proposals.", "refusals.", "commands.", "changes."):
+        yield _allow(ResourceType.TOPIC, prefix, CONTROL, read, prefixed=True)
+    yield _allow(ResourceType.TOPIC, topics.OWNERSHIP_MAP, CONTROL, read)
+    yield _allow(ResourceType.TOPIC, topics.OWNERSHIP_MAP, CONTROL, write)
+    yield _allow(ResourceType.GROUP, CONTROL, CONTROL, read, prefixed=True)
+    for user in (CONTROL, CONSOLE):
+        yield _allow(ResourceType.TOPIC, "commands.", user, write, prefixed=True)
+    yield _allow(ResourceType.TOPIC, topics.OWNERSHIP_MAP, CONSOLE, read)
+
+
+def _allow(
+    kind: ResourceType, name: str, user: str, operation: AclOperation, *, prefixed: bool = False
+) -> AclBinding:
+    pattern = ResourcePatternType.PREFIXED if prefixed else ResourcePatternType.LITERAL
+    return AclBinding(kind, name, pattern, f"User:{user}", "*", operation, AclPermissionType.ALLOW)
+
+
+def _wait(made: Mapping[Any, Any], what: str, accepted: Iterable[int] = ()) -> None:
+    for subject, outcome in made.items():
+        try:
+            outcome.result(timeout=TIMEOUT_S)
+        except KafkaException as error:
+            if error.args[0].code() not in accepted:
+                msg = f"cannot {what} {subject}: {error.args[0].str()} [kafka.refused] Sign in as a super user."
+                raise KafkaRefused(msg) from error

@@ -1,0 +1,93 @@
+"""Bring a Kafka to what a map needs: topics, credentials, ACLs, and the map itself as the next version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from time import sleep
+
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from broker import topics
+from broker.access import KafkaAccess
+from broker.clock import now_ms
+from broker.kafka.admin import KafkaRefused, make_acls, make_topics, make_users
+from broker.rules import rules_of
+from ownership.load import digest_of
+from schemas.registry import envelopes
+
+TIMEOUT_S = 30.0
+ATTEMPTS = 50
+RETRY_S = 0.2
+
+
+def prepare(
+    admin: AdminClient, documents: Mapping[str, str], passwords: Mapping[str, str], *, partitions: int, slots: int,
+    replicas: int = 1,
+) -> None:
+    """Make what the map's files need; running it again changes nothing. The map is checked first (I7)."""
+    rules = rules_of(documents, 0)
+    make_users(admin, passwords)
+    make_topics(admin, topics.plan(rules.ownership_map, partitions=partitions, slots=slots), replicas=replicas)
+    make_acls(admin, rules.ownership_map)
+
+
+def published_map(access: KafkaAccess) -> tuple[int, str]:
+    """(version, digest) of the newest map on Kafka; (0, "") when there is none."""
+    consumer = Consumer(
+        {
+            **access.librdkafka_options(), "group.id": "control.map", "enable.auto.commit": False,
+            "isolation.level": "read_committed", "enable.partition.eof": True,
+        }
+    )
+    try:
+        place = TopicPartition(topics.OWNERSHIP_MAP, 0)
+        _await_topic(consumer)
+        low, high = consumer.get_watermark_offsets(place, timeout=TIMEOUT_S)
+        if low == high:
+            return 0, ""
+        consumer.assign([TopicPartition(topics.OWNERSHIP_MAP, 0, high - 1)])
+        message = consumer.poll(TIMEOUT_S)
+        if message is None or message.error():
+            msg = "the newest map cannot be read [map.unreadable] Check that control may read ownership.map."
+            raise KafkaRefused(msg)
+        entry = envelopes().codec.decode(message.value() or b"", envelopes().ids("solesource.map"))
+        return int(entry["version"]), str(entry["digest"])
+    except KafkaException as error:
+        msg = f"ownership.map cannot be read: {error.args[0].str()} [map.unreadable] Check Kafka and control's credential."
+        raise KafkaRefused(msg) from error
+    finally:
+        consumer.close()
+
+
+def _await_topic(consumer: Consumer) -> None:
+    """Wait until control may see the topic: an ACL takes a moment to reach the broker that answers."""
+    for _ in range(ATTEMPTS):
+        found = consumer.list_topics(topics.OWNERSHIP_MAP, timeout=TIMEOUT_S).topics[topics.OWNERSHIP_MAP]
+        if found.error is None and found.partitions:
+            return
+        sleep(RETRY_S)
+    msg = f"ownership.map is not to be seen: {found.error} [map.unreadable] Make it and its ACLs with `solesource up`."
+    raise KafkaRefused(msg)
+
+
+def publish_map(access: KafkaAccess, documents: Mapping[str, str], by: str) -> int:
+    """Publish the map's files as the next version unless they are the newest one already; returns the version."""
+    version, digest = published_map(access)
+    wanted = digest_of(documents)
+    if digest == wanted:
+        return version
+    rules_of(documents, version + 1)
+    record = {
+        "version": version + 1, "digest": wanted, "documents": dict(documents), "by": by, "published_ms": now_ms(),
+    }
+    producer = Producer({**access.librdkafka_options(), "enable.idempotence": True, "acks": "all"})
+    failures: list[str] = []
+    producer.produce(
+        topics.OWNERSHIP_MAP, envelopes().codec.encode(envelopes().id_of("map"), record), b"map",
+        on_delivery=lambda error, _: failures.append(error.str()) if error else None,
+    )
+    if producer.flush(TIMEOUT_S) or failures:
+        msg = f"the map was not published: {failures or 'time ran out'} [map.not_published] Check Kafka."
+        raise KafkaRefused(msg)
+    return version + 1

@@ -1,0 +1,222 @@
+"""One batch of one slot: records in, outgoing records and new states out. No I/O; the slot commits what this says.
+
+Nothing of the slot's memory changes until `keep` is called after the commit, so an aborted batch leaves no trace (I3).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from broker import topics
+from broker.gate.change import Change, Fault, Position, read
+from broker.gate.commands import TICK, Context, judge_command, pass_time
+from broker.gate.decide import decide
+from broker.gate.decision import Decision
+from broker.gate.reason import Reason
+from broker.gate.route import Outgoing, route
+from broker.gate.state import NO_RECORD, RecordState
+from broker.lane.ledger import chain_of
+from broker.rules import Rules
+from schemas.errors import SchemaError
+from schemas.keys import partition_of
+
+Shelf = tuple[str, int]
+"""(object, partition): where a key belongs."""
+
+
+class LogRecord(Protocol):
+    """A consumed record, as aiokafka gives it."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+
+@dataclass(slots=True)
+class SlotMemory:
+    """What a slot knows between batches; rebuilt from the log when the slot opens."""
+
+    slot: int
+    states: dict[Shelf, dict[bytes, RecordState]] = field(default_factory=dict)
+    waiting: dict[Shelf, set[bytes]] = field(default_factory=dict)
+    partitions: dict[str, int] = field(default_factory=dict)
+    """Partitions of each object, to tell a misrouted key."""
+    positions: dict[str, int] = field(default_factory=dict)
+    gate_time_ms: int = 0
+    sequence: int = 0
+    chain: bytes = b""
+    map_version: int = 0
+
+
+@dataclass(slots=True)
+class Judged:
+    """What becomes of a batch."""
+
+    outgoing: list[tuple[Outgoing, int]] = field(default_factory=list)
+    """(record, input partition)."""
+    account: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    """(object, system, outcome, reason), for metrics."""
+    commands: int = 0
+    revisions: int = 0
+    ledger: dict[str, Any] = field(default_factory=dict)
+    states: dict[Shelf, dict[bytes, RecordState]] = field(default_factory=dict)
+    gate_time_ms: int = 0
+
+
+class Judge:
+    """Judges the batches of one slot."""
+
+    def __init__(self, memory: SlotMemory, worker: str) -> None:
+        self.memory = memory
+        self.worker = worker
+
+    def judge(self, rules: Rules, records: Iterable[LogRecord]) -> Judged:
+        """Judge records in the given order. The slot's memory stays as it is until `keep`."""
+        judged = Judged(gate_time_ms=self.memory.gate_time_ms)
+        positions = dict(self.memory.positions)
+        digest = hashlib.blake2b(digest_size=32)
+        for record in records:
+            judged.gate_time_ms = max(judged.gate_time_ms, record.timestamp)
+            ingress = topics.parse_changes(record.topic)
+            if ingress is not None:
+                self._change(rules, judged, record, *ingress, digest)
+            else:
+                judged.commands += 1
+                self._command(rules, judged, record)
+            positions[f"{record.topic}/{record.partition}"] = record.offset + 1
+        judged.ledger = self._ledger(rules, judged, positions, digest.digest())
+        return judged
+
+    def keep(self, judged: Judged) -> None:
+        """Take over what a committed batch left behind."""
+        memory = self.memory
+        for shelf, states in judged.states.items():
+            memory.states.setdefault(shelf, {}).update(states)
+            waiting = memory.waiting.setdefault(shelf, set())
+            for key, state in states.items():
+                (waiting.add if state.memory.waits else waiting.discard)(key)
+        ledger = judged.ledger
+        memory.positions, memory.gate_time_ms = dict(ledger["positions"]), judged.gate_time_ms
+        memory.sequence, memory.chain, memory.map_version = ledger["sequence"], ledger["chain"], ledger["map_version"]
+
+    def _state(self, judged: Judged, shelf: Shelf, key: bytes) -> RecordState | None:
+        pending = judged.states.get(shelf)
+        if pending is not None and key in pending:
+            return pending[key]
+        return self.memory.states.get(shelf, {}).get(key)
+
+    def _change(
+        self, rules: Rules, judged: Judged, record: LogRecord, system: str, object_name: str, digest: Any
+    ) -> None:
+        change = read(
+            rules.ownership_map, rules.readers, object_name=object_name, system=system, key=record.key,
+            position=Position(record.topic, record.partition, record.offset), received_ms=record.timestamp,
+            headers=record.headers, value=record.value,
+        )
+        shelf = (object_name, record.partition)
+        known = self._state(judged, shelf, change.key)
+        if known is None and change.fault is None:
+            change = self._place(change)
+        state = known or NO_RECORD
+        entry, reader = rules.ownership_map.objects.get(object_name), rules.readers.get(object_name)
+        decision = decide(
+            entry, rules.ownership_map.version, state, change, judged.gate_time_ms,
+            decode=reader.decode if reader else _nothing, encode=reader.encode if reader else _nothing,
+        )
+        self._count(judged, change, decision, digest)
+        if decision.state is not state:
+            judged.states.setdefault(shelf, {})[change.key] = decision.state
+        for outgoing in route(change, decision, state, judged.gate_time_ms):
+            if outgoing.target == system and system not in rules.ownership_map.systems:
+                continue  # a writer that the map does not list has no topic to be answered in
+            judged.outgoing.append((outgoing, record.partition))
+
+    def _place(self, change: Change) -> Change:
+        """On a state miss the key's place is computed again: most clients' default partitioner is not Java's."""
+        partitions = self.memory.partitions.get(change.object)
+        place = change.position
+        if partitions is None or partition_of(change.key, partitions) == place.partition:
+            return change
+        detail = f"partition {place.partition} of {partitions}, murmur2 says {partition_of(change.key, partitions)}"
+        return Change(
+            change.object, change.system, change.key, place, change.received_ms, change.headers, change.value,
+            event_id=change.event_id, time_ms=change.time_ms, deletes=change.deletes,
+            fault=Fault(Reason.MISROUTED_KEY, detail),
+        )
+
+    def _count(self, judged: Judged, change: Change, decision: Decision, digest: Any) -> None:
+        outcome = decision.outcome.value
+        judged.account[outcome] += 1
+        judged.revisions += decision.writes
+        reason = decision.reason.code if decision.reason else ""
+        judged.reasons[change.object, change.system, outcome, reason] += 1
+        place = change.position
+        digest.update(f"{place.topic}/{place.partition}/{place.offset}|{outcome}|{reason}|".encode())
+        if decision.writes:
+            value = decision.state.value
+            digest.update(b"%d|" % decision.state.revision)
+            digest.update(b"" if value is None else hashlib.blake2b(value, digest_size=16).digest())
+
+    def _command(self, rules: Rules, judged: Judged, record: LogRecord) -> None:
+        object_name = topics.parse_commands(record.topic) or ""
+        entry, reader = rules.ownership_map.objects.get(object_name), rules.readers.get(object_name)
+        if entry is None or reader is None or record.value is None:
+            return
+        try:
+            command = rules.codec.decode(record.value, rules.command_ids)
+        except SchemaError:
+            return  # counted as a command; only control and console may write here
+        shelf = (object_name, record.partition)
+        tick = command["command"] == TICK
+        if tick:
+            keys = sorted(self.memory.waiting.get(shelf, set()) | set(judged.states.get(shelf, {})))
+        else:
+            keys = [record.key or b""]
+        for key in keys:
+            context = Context(
+                entry=entry, map_version=rules.ownership_map.version, reader=reader, key=key,
+                position=Position(record.topic, record.partition, record.offset), received_ms=record.timestamp,
+                gate_time_ms=judged.gate_time_ms,
+            )
+            self._act(judged, shelf, context, None if tick else command)
+
+    def _act(self, judged: Judged, shelf: Shelf, context: Context, command: Mapping[str, Any] | None) -> None:
+        state = self._state(judged, shelf, context.key) or NO_RECORD
+        after, records = pass_time(context, state) if command is None else judge_command(context, state, command)
+        if after is not state:
+            judged.states.setdefault(shelf, {})[context.key] = after
+            judged.revisions += after.revision - state.revision
+        judged.outgoing += [(outgoing, shelf[1]) for outgoing in records]
+
+    def _ledger(self, rules: Rules, judged: Judged, positions: dict[str, int], digest: bytes) -> dict[str, Any]:
+        memory = self.memory
+        record: dict[str, Any] = {
+            "slot": memory.slot, "sequence": memory.sequence + 1, "worker": self.worker, "positions": positions,
+            "map_version": rules.ownership_map.version, "gate_time_ms": judged.gate_time_ms,
+            "received": sum(judged.account.values()), "commands": judged.commands, "account": dict(judged.account),
+            "revisions": judged.revisions, "decisions_digest": digest, "previous_chain": memory.chain,
+        }
+        record["chain"] = chain_of(record)
+        return record
+
+
+def _nothing(_: Any) -> Any:
+    """Stands in for the contract of an object that the map does not know; a change of it is never decoded."""
+    msg = "an object without a contract is neither read nor written"
+    raise SchemaError(msg)
+
+
+def restore(memory: SlotMemory, shelf: Shelf, key: bytes, state: RecordState) -> None:
+    """Put a state found in the log in its place while the slot opens."""
+    memory.states.setdefault(shelf, {})[key] = state
+    if state.memory.waits:
+        memory.waiting.setdefault(shelf, set()).add(key)

@@ -1,0 +1,76 @@
+"""The map in force: follows `ownership.map` and compiles each version; a version with faults is never used (I7)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+
+from broker import topics
+from broker.access import KafkaAccess
+from broker.lane.replay import reader_of
+from broker.rules import Rules, rules_of
+from ownership.errors import MapRefused
+from schemas.errors import SchemaError
+from schemas.registry import envelopes
+
+_POLL_MS = 500
+_RETRY_S = 1.0
+log = structlog.get_logger()
+
+
+class MapFollower:
+    """Keeps the newest usable map version at hand."""
+
+    def __init__(self, access: KafkaAccess) -> None:
+        self._access = access
+        self._changed = asyncio.Condition()
+        self.rules: Rules | None = None
+
+    async def follow(self) -> None:
+        """Read the topic until cancelled; Kafka being away is waited out."""
+        while True:
+            try:
+                await self._read()
+            except KafkaError as error:
+                log.warning("map.kafka_away", error=type(error).__name__)
+                await asyncio.sleep(_RETRY_S)
+
+    async def _read(self) -> None:
+        consumer = reader_of(self._access)
+        await consumer.start()
+        try:
+            place = TopicPartition(topics.OWNERSHIP_MAP, 0)
+            consumer.assign([place])
+            await consumer.seek_to_beginning(place)
+            while True:
+                for records in (await consumer.getmany(place, timeout_ms=_POLL_MS)).values():
+                    for record in records:
+                        await self._use(record.value)
+        finally:
+            await consumer.stop()
+
+    async def _use(self, value: bytes) -> None:
+        try:
+            entry = envelopes().codec.decode(value, envelopes().ids("solesource.map"))
+            if self.rules is not None and entry["version"] <= self.rules.ownership_map.version:
+                return
+            rules = rules_of(entry["documents"], entry["version"])
+        except (SchemaError, MapRefused) as error:
+            log.error("map.not_used", error=str(error))
+            return
+        async with self._changed:
+            self.rules = rules
+            self._changed.notify_all()
+        log.info("map.read", version=entry["version"], digest=entry["digest"][:12])
+
+    async def at_least(self, version: int) -> Rules:
+        """The rules in force, once they are those of `version` or newer."""
+        async with self._changed:
+            await self._changed.wait_for(
+                lambda: self.rules is not None and self.rules.ownership_map.version >= version
+            )
+        assert self.rules is not None
+        return self.rules

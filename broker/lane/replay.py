@@ -1,0 +1,122 @@
+"""What a slot knows, rebuilt from the log: authoritative records, memory, and the last committed ledger record.
+
+Reads only what is committed, to the last stable offset. Called after the producer has fenced the former worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from broker import topics
+from broker.access import KafkaAccess
+from broker.gate.memory import memory_of
+from broker.gate.state import NO_RECORD, Memory, RecordState, remembered
+from broker.lane.judge import Shelf, SlotMemory, restore
+from schemas.authoritative import parse_authoritative
+from schemas.registry import envelopes
+
+_LEDGER_STEP = 64
+_POLL_MS = 1000
+
+
+def reader_of(access: KafkaAccess, **options: Any) -> AIOKafkaConsumer:
+    """A consumer without a group that sees committed records only and never jumps."""
+    return AIOKafkaConsumer(
+        **access.client_options(), isolation_level="read_committed", enable_auto_commit=False,
+        auto_offset_reset="none", max_partition_fetch_bytes=1024 * 1024, **options,
+    )
+
+
+async def read_all(consumer: AIOKafkaConsumer, places: Collection[TopicPartition]) -> AsyncIterator[Any]:
+    """Every committed record of the given partitions up to their present last stable offset."""
+    if not places:
+        return
+    consumer.assign(list(places))
+    begin = await consumer.beginning_offsets(list(places))
+    end = await consumer.end_offsets(list(places))
+    for place in places:
+        consumer.seek(place, begin[place])
+    open_places = [place for place in places if begin[place] < end[place]]
+    while open_places:
+        batches = await consumer.getmany(*open_places, timeout_ms=_POLL_MS, max_records=5000)
+        for records in batches.values():
+            for record in records:
+                yield record
+        open_places = [place for place in open_places if await consumer.position(place) < end[place]]
+
+
+async def last_ledger(consumer: AIOKafkaConsumer, slot: int) -> Mapping[str, Any] | None:
+    """The last committed ledger record of a slot, None if there is none yet."""
+    place = TopicPartition(topics.LEDGER, slot)
+    consumer.assign([place])
+    begin = (await consumer.beginning_offsets([place]))[place]
+    end = (await consumer.end_offsets([place]))[place]
+    step, found = _LEDGER_STEP, None
+    while end > begin and found is None:
+        start = max(begin, end - step)
+        consumer.seek(place, start)
+        while await consumer.position(place) < end:
+            for records in (await consumer.getmany(place, timeout_ms=_POLL_MS)).values():
+                found = records[-1].value if records else found
+        if start == begin:
+            break
+        step *= 8
+    return envelopes().codec.decode(found) if found is not None else None
+
+
+async def rebuild(access: KafkaAccess, slot: int, shelves: Collection[Shelf]) -> SlotMemory:
+    """The memory of a slot that works on `shelves`, as its last committed batch left it."""
+    memory = SlotMemory(slot=slot)
+    consumer = reader_of(access)
+    await consumer.start()
+    try:
+        ledger = await last_ledger(consumer, slot)
+        if ledger is not None:
+            memory.positions = {name: int(offset) for name, offset in ledger["positions"].items()}
+            memory.gate_time_ms, memory.sequence = ledger["gate_time_ms"], ledger["sequence"]
+            memory.chain, memory.map_version = ledger["chain"], ledger["map_version"]
+        await load_shelves(consumer, memory, shelves)
+    finally:
+        await consumer.stop()
+    return memory
+
+
+async def load_shelves(consumer: AIOKafkaConsumer, memory: SlotMemory, shelves: Collection[Shelf]) -> None:
+    """Read the states of `shelves` into `memory`."""
+    existing = await consumer.topics()
+    places = {
+        TopicPartition(name(object_name), partition): (object_name, partition)
+        for object_name, partition in shelves
+        for name in (topics.authoritative, topics.state)
+        if name(object_name) in existing
+    }
+    remembered_of: dict[tuple[Shelf, bytes], Memory] = {}
+    async for record in read_all(consumer, places):
+        shelf = places[TopicPartition(record.topic, record.partition)]
+        if record.topic == topics.state(shelf[0]):
+            remembered_of[shelf, record.key] = memory_of(envelopes().codec.decode(record.value))
+        else:
+            before = memory.states.get(shelf, {}).get(record.key, NO_RECORD)
+            restore(memory, shelf, record.key, _revised(before, record))
+    for (shelf, key), kept in remembered_of.items():
+        state = memory.states.get(shelf, {}).get(key, NO_RECORD)
+        revision, owners = state.revision, state.owners
+        if kept.grave is not None and state.value is None:
+            revision, owners = max(revision, kept.grave.revision), owners or kept.grave.owners
+        restore(memory, shelf, key, RecordState(
+            value=state.value, revision=revision, owners=owners, recent=state.recent, memory=kept,
+        ))
+
+
+def _revised(before: RecordState, record: Any) -> RecordState:
+    """The state after one authoritative record, as deciding it had left it."""
+    envelope = parse_authoritative(record.headers)
+    recent = before.recent
+    if record.value is None:
+        recent = ()
+    elif before.value is not None and before.value != record.value:
+        recent = remembered(recent, before.value, record.timestamp)
+    return RecordState(value=record.value, revision=envelope.revision, owners=envelope.owners, recent=recent)

@@ -1,0 +1,97 @@
+"""Settings of the broker's processes: the only reader of the environment. Secrets come by reference, never by value.
+
+Every setting is an environment variable SOLESOURCE_<NAME>; a given KAFKA_BOOTSTRAP_SERVERS is used instead of the
+embedded Kafka.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from broker.access import KafkaAccess
+
+
+class SettingsRefused(Exception):
+    """A setting is missing or cannot be used; the message says which, and what to do."""
+
+    code = "settings.refused"
+
+
+class Settings(BaseSettings):
+    """What a process of the broker is told from outside."""
+
+    model_config = SettingsConfigDict(env_prefix="SOLESOURCE_", extra="ignore")
+
+    home: Path = Field(default=Path("var"), description="Folder of everything that is kept on this machine.")
+    bootstrap: Annotated[str, Field(validation_alias="KAFKA_BOOTSTRAP_SERVERS")] = ""
+    kafka_ca_file: str | None = Field(default=None, description="Authority of Kafka's certificate; given = TLS.")
+    credentials_file: Path | None = Field(
+        default=None, description="JSON file of user to password, readable by its owner alone."
+    )
+    map_dir: Path | None = Field(default=None, description="Folder of the ownership map and its contracts.")
+    partitions: int = Field(default=4, ge=1, le=1024, description="Partitions of each object's topics; fixed.")
+    slots: int = Field(default=16, ge=1, le=256, description="Units of work that the gate's workers divide; fixed.")
+    replicas: int = Field(default=1, ge=1, le=7, description="Copies of each topic that is made.")
+    database_url: str = Field(default="", description="Read models; empty = SQLite below home.")
+    host: str = Field(default="127.0.0.1", description="Where web pages are served.")
+    console_port: int = Field(default=8080, ge=0, le=65535)
+    control_port: int = Field(default=9464, ge=0, le=65535, description="Health and metrics of control; 0 = any.")
+    gate_port: int = Field(default=9465, ge=0, le=65535, description="Health and metrics of the gate; 0 = any.")
+    users_file: Path | None = Field(default=None, description="People who may sign in to the console.")
+
+    @property
+    def embedded_kafka_dir(self) -> Path:
+        """Where the embedded Kafka keeps its files."""
+        return self.home / "kafka"
+
+    @property
+    def credentials_path(self) -> Path:
+        """The file of Kafka credentials."""
+        return self.credentials_file or self.embedded_kafka_dir / "credentials.json"
+
+    @property
+    def users_path(self) -> Path:
+        """The file of the console's people."""
+        return self.users_file or self.home / "users.json"
+
+    @property
+    def store_url(self) -> str:
+        """The read models' database."""
+        return self.database_url or f"sqlite:///{self.home / 'solesource.db'}"
+
+    def password(self, user: str) -> str:
+        """The password of a Kafka user. Raises SettingsRefused without showing any."""
+        try:
+            passwords = json.loads(self.credentials_path.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            msg = (
+                f"the Kafka credentials cannot be read from {self.credentials_path} [settings.credentials] "
+                "Run `solesource kafka up`, or set SOLESOURCE_CREDENTIALS_FILE."
+            )
+            raise SettingsRefused(msg) from error
+        if user not in passwords:
+            msg = f"{self.credentials_path} has no password of {user} [settings.credentials] Add it."
+            raise SettingsRefused(msg)
+        return str(passwords[user])
+
+    def access(self, user: str) -> KafkaAccess:
+        """How `user` signs in to Kafka. Raises SettingsRefused when it is not known where Kafka is."""
+        if not self.bootstrap:
+            msg = "it is not known where Kafka is [settings.bootstrap] Set KAFKA_BOOTSTRAP_SERVERS, or use `solesource up`."
+            raise SettingsRefused(msg)
+        return KafkaAccess(self.bootstrap, user, self.password(user), self.kafka_ca_file)
+
+    def map_documents(self) -> dict[str, str]:
+        """The ownership map's files by name. Raises SettingsRefused when there are none."""
+        folder = self.map_dir
+        if folder is None or not folder.is_dir():
+            msg = f"there is no ownership map in {folder} [settings.map_dir] Set SOLESOURCE_MAP_DIR to its folder."
+            raise SettingsRefused(msg)
+        return {
+            path.name: path.read_text("utf-8")
+            for path in sorted(folder.iterdir())
+            if path.suffix in (".yaml", ".avsc", ".json")
+        }
