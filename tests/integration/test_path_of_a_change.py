@@ -82,12 +82,12 @@ def test_what_cannot_be_accepted_is_held_and_nothing_else_stops(estate: Estate) 
     send("crm", "B-1", {"name": "x"}, headers=[h for h in headers if h[0] != "ce_time"])
     send("crm", "B-1", {"name": "x"}, headers=[(n, b"noon" if n == "ce_time" else v) for n, v in headers])
     send("crm", "B-1", {"name": "x"}, raw_key=b"", partition=0)
-    send("crm", "B-1", {"name": "x"}, fields=["nonsense"])
     send("erp", "C-unknown", {"name": "x"}, fields=["name"])
     send("crm", "B-2", {"name": "Good"})
+    send("crm", "B-2", {"name": "x"}, fields=["nonsense"])
     account = estate.settle(before + 11)
     assert sum(v for k, v in account.items() if k != "received") == account["received"]
-    held = [case["reason"] for case in estate.envelopes("quarantine") if case["key"] in (b"B-1", b"", b"C-unknown")]
+    held = [case["reason"] for case in estate.envelopes("quarantine") if case["key"] in (b"B-1", b"B-2", b"", b"C-unknown")]
     assert sorted(held) == sorted([
         "bad_key", "claim_mismatch", "malformed_envelope", "malformed_envelope", "not_create_authority",
         "system_not_listed", "too_large", "unknown_field", "unknown_schema", "unreadable",
