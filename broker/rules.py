@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from broker.gate.change import ObjectReader
 from ownership.load import load_map
 from ownership.map import OwnershipMap
-from schemas.codec import Codec
+from schemas.codec import Codec, frame
 from schemas.registry import FileRegistry
 
 
@@ -35,7 +35,8 @@ def rules_of(documents: Mapping[str, str], version: int) -> Rules:
     ownership_map = load_map(texts, {name: contract.fields for name, contract in contracts.items()}, version=version)
     readers = {
         name: ObjectReader(
-            replace(contracts[name], key_field=entry.key_field), registry.ids(name), registry.codec
+            replace(contracts[name], key_field=entry.key_field), registry.ids(name), registry.codec,
+            frame(contracts[name].schema_id),
         )
         for name, entry in ownership_map.objects.items()
     }

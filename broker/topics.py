@@ -9,6 +9,7 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from broker.gate.state import RECENT_MS
 from ownership.map import OwnershipMap
@@ -61,12 +62,14 @@ def acknowledgements(system: str) -> str:
     return f"acks.{system}"
 
 
+@lru_cache(maxsize=4096)
 def parse_changes(topic: str) -> tuple[str, str] | None:
     """(system, object) of an ingress topic, None for any other."""
     match = _CHANGES.fullmatch(topic)
     return (match[1], match[2]) if match else None
 
 
+@lru_cache(maxsize=4096)
 def parse_commands(topic: str) -> str | None:
     """The object of a commands topic, None for any other."""
     match = _COMMANDS.fullmatch(topic)

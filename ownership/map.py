@@ -71,26 +71,24 @@ class ObjectMap:
     conflicts: str
     slas: tuple[Sla, ...]
     epoch: int = 1
+    writers: frozenset[str] = field(init=False)
+    """Systems whose writes may be accepted."""
+    systems: frozenset[str] = field(init=False)
+    """Every system that the object's map lists."""
+    sole_owner: str | None = field(init=False)
+    """The one system that owns every field, if there is one."""
+
+    def __post_init__(self) -> None:
+        owners = frozenset(self.owners.values())
+        writers = owners | {self.create, self.delete}
+        # Derived once here, because the gate asks for each of them on every change.
+        object.__setattr__(self, "writers", writers)
+        object.__setattr__(self, "systems", writers | self.readers.keys() | self.policies.keys())
+        object.__setattr__(self, "sole_owner", next(iter(owners)) if len(owners) == 1 else None)
 
     def owner_of(self, name: str) -> str | None:
         """The system of record of a field, or None: nobody."""
         return self.owners.get(name)
-
-    @property
-    def writers(self) -> frozenset[str]:
-        """Systems whose writes may be accepted."""
-        return frozenset((*self.owners.values(), self.create, self.delete))
-
-    @property
-    def systems(self) -> frozenset[str]:
-        """Every system that the object's map lists."""
-        return frozenset((*self.writers, *self.readers, *self.policies))
-
-    @property
-    def sole_owner(self) -> str | None:
-        """The one system that owns every field, if there is one."""
-        owners = set(self.owners.values())
-        return owners.pop() if len(owners) == 1 else None
 
     def policy_of(self, system: str) -> OnViolation:
         """What a violation of this system meets; quarantine where nothing is said."""

@@ -8,9 +8,9 @@ Header names follow the Kafka protocol binding of CloudEvents 1.0.2, section 3.2
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 from schemas.errors import MalformedEnvelope
 
@@ -23,8 +23,7 @@ HEADER_LENGTH_MAX = 4096
 """Longest header value in bytes; a record with a longer one is held unread."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeEnvelope:
+class ChangeEnvelope(NamedTuple):
     """What the headers of a change event say."""
 
     event_id: str

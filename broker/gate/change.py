@@ -9,7 +9,7 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from broker.gate.reason import Reason
 from ownership.map import ObjectMap, OwnershipMap
@@ -22,8 +22,7 @@ from schemas.keys import is_canonical
 Values = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(NamedTuple):
     """Where a record stands in the log."""
 
     topic: str
@@ -39,8 +38,7 @@ class Fault:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """A change event, read. With a fault, only the fields up to `value` are to be relied on."""
 
     object: str
@@ -69,6 +67,8 @@ class ObjectReader:
     contract: Contract
     schema_ids: frozenset[int]
     codec: Codec
+    frame: bytes
+    """How values of the contract in force begin."""
 
     def encode(self, values: Values) -> bytes:
         """Wire bytes in the contract in force."""
@@ -101,60 +101,54 @@ def read(
     except MalformedEnvelope as error:
         return _faulty(bare, Reason.MALFORMED_ENVELOPE, error.detail)
     entry = ownership_map.objects.get(object_name)
-    refused = _claims(bare, envelope) or _standing(bare, entry)
-    if refused is not None or entry is None:
-        return refused or bare
-    return _values(bare, envelope, entry, readers[object_name])
+    fault = _misclaimed(bare, envelope)
+    if fault is None and entry is None:
+        fault = Fault(Reason.UNKNOWN_OBJECT, f"{object_name} is not in the ownership map")
+    if fault is None and entry is not None and system not in entry.systems:
+        fault = Fault(Reason.SYSTEM_NOT_LISTED, f"{system} has no part in {object_name}")
+    if fault is None and envelope.deletes != (value is None):
+        detail = "a delete carries a value" if envelope.deletes else "an upsert carries no value"
+        fault = Fault(Reason.MALFORMED_ENVELOPE, detail)
+    if fault is not None or entry is None:
+        return _told(bare, envelope, fault=fault)
+    return _valued(bare, envelope, entry, readers[object_name])
 
 
-def _faulty(bare: Change, reason: Reason, detail: str, envelope: ChangeEnvelope | None = None) -> Change:
-    return Change(
-        bare.object, bare.system, bare.key, bare.position, bare.received_ms, bare.headers, bare.value,
-        event_id=envelope.event_id if envelope else "", time_ms=envelope.time_ms if envelope else 0,
-        deletes=envelope.deletes if envelope else False, fault=Fault(reason, detail),
+def _faulty(bare: Change, reason: Reason, detail: str) -> Change:
+    return bare._replace(fault=Fault(reason, detail))
+
+
+def _told(bare: Change, envelope: ChangeEnvelope, *, fault: Fault | None) -> Change:
+    return bare._replace(
+        event_id=envelope.event_id, time_ms=envelope.time_ms, deletes=envelope.deletes, fields=envelope.fields,
+        unavailable=envelope.unavailable, fault=fault,
     )
 
 
-def _claims(bare: Change, envelope: ChangeEnvelope) -> Change | None:
+def _misclaimed(bare: Change, envelope: ChangeEnvelope) -> Fault | None:
     if envelope.source != source_of(bare.system):
         detail = f"ce_source is {envelope.source!r:.100}, the topic is {bare.system}'s"
-        return _faulty(bare, Reason.CLAIM_MISMATCH, detail, envelope)
+        return Fault(Reason.CLAIM_MISMATCH, detail)
     if envelope.object != bare.object:
         detail = f"ce_type speaks of {envelope.object!r:.100}, the topic of {bare.object}"
-        return _faulty(bare, Reason.CLAIM_MISMATCH, detail, envelope)
+        return Fault(Reason.CLAIM_MISMATCH, detail)
     return None
 
 
-def _standing(bare: Change, entry: ObjectMap | None) -> Change | None:
-    if entry is None:
-        return _faulty(bare, Reason.UNKNOWN_OBJECT, f"{bare.object} is not in the ownership map")
-    if bare.system not in entry.systems:
-        return _faulty(bare, Reason.SYSTEM_NOT_LISTED, f"{bare.system} has no part in {bare.object}")
-    return None
-
-
-def _values(bare: Change, envelope: ChangeEnvelope, entry: ObjectMap, reader: ObjectReader) -> Change:
-    values: Values | None = None
-    if envelope.deletes != (bare.value is None):
-        detail = "a delete carries a value" if envelope.deletes else "an upsert carries no value"
-        return _faulty(bare, Reason.MALFORMED_ENVELOPE, detail, envelope)
-    if bare.value is not None:
-        try:
-            values = reader.decode(bare.value)
-        except UnknownSchemaId as error:
-            return _faulty(bare, Reason.UNKNOWN_SCHEMA, error.detail, envelope)
-        except SchemaError as error:
-            return _faulty(bare, Reason.UNREADABLE, error.detail, envelope)
-        filed = str(values[entry.key_field]).encode()
-        if filed != bare.key:
-            return _faulty(bare, Reason.KEY_MISMATCH, f"{entry.key_field} differs from the record's key", envelope)
+def _valued(bare: Change, envelope: ChangeEnvelope, entry: ObjectMap, reader: ObjectReader) -> Change:
+    if bare.value is None:
+        return _told(bare, envelope, fault=None)
+    try:
+        values = reader.decode(bare.value)
+    except UnknownSchemaId as error:
+        return _told(bare, envelope, fault=Fault(Reason.UNKNOWN_SCHEMA, error.detail))
+    except SchemaError as error:
+        return _told(bare, envelope, fault=Fault(Reason.UNREADABLE, error.detail))
+    if str(values[entry.key_field]).encode() != bare.key:
+        fault = Fault(Reason.KEY_MISMATCH, f"{entry.key_field} differs from the record's key")
+        return _told(bare, envelope, fault=fault)
+    whole = envelope.fields is None and not envelope.unavailable and bare.value.startswith(reader.frame)
     return Change(
         bare.object, bare.system, bare.key, bare.position, bare.received_ms, bare.headers, bare.value,
-        envelope.event_id, envelope.time_ms, envelope.deletes, envelope.fields, envelope.unavailable, values,
-        envelope.fields is None and not envelope.unavailable and bare.value is not None
-        and bare.value.startswith(_frame(reader)),
+        envelope.event_id, envelope.time_ms, False, envelope.fields, envelope.unavailable, values, whole,
     )
-
-
-def _frame(reader: ObjectReader) -> bytes:
-    return b"\x00" + reader.contract.schema_id.to_bytes(4, "big")

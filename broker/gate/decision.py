@@ -6,9 +6,8 @@ Pure. Refusing a change is a decision, never an exception.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from broker.gate.reason import Reason
 from broker.gate.state import OpenProposal, Parked, RecordState
@@ -44,8 +43,7 @@ class Verdict(StrEnum):
 NEUTRAL = frozenset({Verdict.UNCHANGED, Verdict.STALE})
 
 
-@dataclass(frozen=True, slots=True)
-class FieldVerdict:
+class FieldVerdict(NamedTuple):
     """The verdict on one field, with what is needed to explain it."""
 
     field: str
@@ -56,16 +54,16 @@ class FieldVerdict:
     attempted: Any = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(NamedTuple):
     """What became of one change. `state` is the very same object as before where nothing changed."""
 
     outcome: Outcome
     reason: Reason | None
-    detail: str = ""
-    verdicts: tuple[FieldVerdict, ...] = ()
     map_version: int
     state: RecordState
+    detail: str = ""
+    verdicts: tuple[FieldVerdict, ...] = ()
+    """Empty where the change was judged as a whole: every field accepted or unchanged."""
     writes: bool = False
     """Whether a new revision of the record, `state.value`, is written."""
     changed: frozenset[str] = frozenset()

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from broker.gate.change import Change, Position, case_id_of
 from broker.gate.decision import Decision, FieldVerdict, Outcome, Verdict
@@ -38,15 +37,14 @@ ENVELOPE = {
 """Envelope schema of each destination; authoritative records are in the object's own contract."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """One record to write."""
 
     destination: Destination
     key: bytes
     body: Mapping[str, Any] | bytes | None
     """An envelope's record, or the bytes of an authoritative value; None = deleted."""
-    headers: list[tuple[str, bytes]] = field(default_factory=list)
+    headers: Sequence[tuple[str, bytes]] = ()
     target: str = ""
     """Object of authoritative and state, system of refusals and proposals."""
 
@@ -56,6 +54,8 @@ def route(change: Change, decision: Decision, before: RecordState, gate_time_ms:
     records: list[Outgoing] = []
     if decision.writes:
         records.append(authoritative(change, decision))
+        if decision.outcome is Outcome.ACCEPTED and not decision.verdicts:
+            return records
     if decision.state.memory is not before.memory:
         records.append(memory(change.object, change.key, decision.state))
     if decision.outcome is Outcome.DUPLICATE:

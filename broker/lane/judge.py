@@ -82,7 +82,7 @@ class Judge:
     def judge(self, rules: Rules, records: Iterable[LogRecord]) -> Judged:
         """Judge records in the given order. The slot's memory stays as it is until `keep`."""
         judged = Judged(gate_time_ms=self.memory.gate_time_ms)
-        positions = dict(self.memory.positions)
+        read_to: dict[tuple[str, int], int] = {}
         digest = hashlib.blake2b(digest_size=32)
         for record in records:
             judged.gate_time_ms = max(judged.gate_time_ms, record.timestamp)
@@ -92,7 +92,9 @@ class Judge:
             else:
                 judged.commands += 1
                 self._command(rules, judged, record)
-            positions[f"{record.topic}/{record.partition}"] = record.offset + 1
+            read_to[record.topic, record.partition] = record.offset + 1
+        moved = {f"{topic}/{partition}": offset for (topic, partition), offset in read_to.items()}
+        positions = {**self.memory.positions, **moved}
         judged.ledger = self._ledger(rules, judged, positions, digest.digest())
         return judged
 
@@ -147,11 +149,7 @@ class Judge:
         if partitions is None or partition_of(change.key, partitions) == place.partition:
             return change
         detail = f"partition {place.partition} of {partitions}, murmur2 says {partition_of(change.key, partitions)}"
-        return Change(
-            change.object, change.system, change.key, place, change.received_ms, change.headers, change.value,
-            event_id=change.event_id, time_ms=change.time_ms, deletes=change.deletes,
-            fault=Fault(Reason.MISROUTED_KEY, detail),
-        )
+        return change._replace(values=None, fault=Fault(Reason.MISROUTED_KEY, detail))
 
     def _count(self, judged: Judged, change: Change, decision: Decision, digest: Any) -> None:
         outcome = decision.outcome.value

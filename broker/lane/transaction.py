@@ -71,7 +71,7 @@ class SlotWriter:
         topic, place = self._place(record, partition)
         body = record.body
         value = body if body is None or isinstance(body, bytes) else self._encode(record.destination, body)
-        await self._put(topic, place, record.key, value, record.headers, builders, sent)
+        await self._put(topic, place, record.key, value, list(record.headers), builders, sent)
 
     def _encode(self, destination: Destination, body: Any) -> bytes:
         return self._codec.encode(self._ids[ENVELOPE[destination]], body)
