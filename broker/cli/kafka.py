@@ -36,11 +36,7 @@ def up(
     """Start Kafka and leave it running. The first start fetches 45 MB of jars."""
     own = os.environ.get(OWN_KAFKA)
     if own:
-        _say(
-            {"running": False, "bootstrap": own, "embedded": False},
-            f"{OWN_KAFKA} is set: {own} is used.",
-            as_json,
-        )
+        _say_own(own, as_json)
         return
     kafka = EmbeddedKafka(
         data_dir, port=port, heap_mib=heap_mib, tied=False, on_progress=None if as_json else _show_progress
@@ -67,11 +63,7 @@ def status(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> Non
     """Is it up, and where. Exit status 3 if it is not."""
     own = os.environ.get(OWN_KAFKA)
     if own:
-        _say(
-            {"running": None, "bootstrap": own, "embedded": False},
-            f"{OWN_KAFKA} is set: {own} is used.",
-            as_json,
-        )
+        _say_own(own, as_json)
         return
     seen = EmbeddedKafka(data_dir, tied=False).status()
     _say_status(seen, as_json)
