@@ -1,0 +1,127 @@
+"""The console's process: everything put together, and served on loopback. Only wiring."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from broker import telemetry
+from broker.console.api import Api
+from broker.console.decisions import KafkaSender, Sender
+from broker.console.errors import ConsoleError
+from broker.console.guard import Guard
+from broker.console.live import Live
+from broker.console.pages import Pages
+from broker.console.rendering import page, static_file
+from broker.console.sessions import Sessions
+from broker.console.settings import ConsoleSettings
+from broker.console.signing_in import SigningIn
+from broker.console.users import Users
+from broker.console.views import Views
+from broker.store.engine import Engine, open_store
+from broker.store.errors import StoreUnavailableError
+
+__all__ = ["ConsoleSettings", "make_app", "serve"]
+
+
+def make_app(settings: ConsoleSettings, engine: Engine, sender: Sender | None = None) -> FastAPI:
+    """The application. `sender` is how decisions leave; without one, Kafka as `settings` say."""
+    users, sessions = Users(settings.users_file), Sessions()
+    kafka = None if sender is not None else KafkaSender(settings.kafka)
+    outlet: Sender = sender or kafka or KafkaSender(settings.kafka)
+    views = Views(engine, settings.titles)
+    live = Live(views, sessions)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        telemetry.log("console.started", address=settings.base_url)
+        yield
+        live.closing = True
+        if kafka is not None:
+            await kafka.close()
+
+    app = FastAPI(
+        title="SoleSource", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan, debug=False
+    )
+    app.router.routes.extend(
+        [
+            *SigningIn(settings, users, sessions).routes(),
+            *Pages(engine, views, outlet).routes(),
+            *Api(engine, views, outlet).routes(),
+            *live.routes(),
+            Route("/static/{name}", static_file, methods=["GET"]),
+            Route("/healthz", _health, methods=["GET"]),
+        ]
+    )
+    app.add_exception_handler(ConsoleError, _answer(_console_problem))
+    app.add_exception_handler(StoreUnavailableError, _answer(_store_problem))
+    app.add_exception_handler(HTTPException, _answer(_http_problem))
+    app.add_middleware(Guard, settings=settings, users=users, sessions=sessions)
+    return app
+
+
+Problem = tuple[str, int, str, str]
+"""Stable type, status, sentence, what to do."""
+
+
+def _answer(tell: Callable[[Exception], Problem]) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def answer(request: Request, error: Exception) -> Response:
+        code, status, sentence, remedy = tell(error)
+        if request.url.path.startswith("/api/"):
+            document = {"type": code, "title": sentence, "status": status, "detail": remedy}
+            return JSONResponse(document, status, media_type="application/problem+json")
+        return page(request, "problem.html", status=status, sentence=sentence, remedy=remedy)
+
+    return answer
+
+
+def _console_problem(error: Exception) -> Problem:
+    assert isinstance(error, ConsoleError)
+    return error.code, error.status, error.sentence, error.remedy
+
+
+def _store_problem(error: Exception) -> Problem:
+    assert isinstance(error, StoreUnavailableError)
+    return (
+        error.code,
+        503,
+        "The database does not answer just now.",
+        "Nothing is lost. Try again in a minute.",
+    )
+
+
+def _http_problem(error: Exception) -> Problem:
+    assert isinstance(error, HTTPException)
+    sentence = "There is no such page." if error.status_code == 404 else "That cannot be done here."
+    return "console.not_found", error.status_code, sentence, "Go to Today or to Needs review."
+
+
+async def _health(_request: Request) -> Response:
+    return PlainTextResponse("ok\n")
+
+
+def serve(settings: ConsoleSettings) -> None:
+    """Serve until SIGINT or SIGTERM. Raises StoreError when the database cannot be opened."""
+    telemetry.use_json_logs()
+    engine = open_store(settings.database_url)
+    config = uvicorn.Config(
+        make_app(settings, engine),
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        access_log=False,  # addresses carry one-time codes
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=3,
+    )
+    try:
+        uvicorn.Server(config).run()
+    finally:
+        engine.dispose()
