@@ -51,7 +51,7 @@ demo: $(VENV)/.demo ## the whole path on this machine, no Docker (ONCE=1: run it
 # --- proving it
 
 test: $(VENV)/.dev ## quick tests: no server is started
-	@$(BIN)/python -m pytest -q -m "not integration"
+	@$(BIN)/python -m pytest -q -m "not integration and not browser"
 
 test-all: $(VENV)/.dev ## all tests, with real Kafka, PostgreSQL and Tryton
 	@$(BIN)/python -m pytest -q
@@ -61,7 +61,7 @@ check: $(VENV)/.dev ## style, types, direction of imports, quick tests
 	@$(BIN)/ruff check $(STYLED)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest -q -m "not integration" $(wildcard $(QUICK))
+	@$(BIN)/python -m pytest -q -m "not integration and not browser" $(wildcard $(QUICK))
 
 bench: $(VENV)/.dev ## how fast the gate is on this machine
 	@$(BIN)/python -m benchmarks.gate
