@@ -82,7 +82,9 @@ def _encoded(event: ChangeEvent, contract: Contract, codec: Codec) -> bytes:
     except UnreadableValue:
         # I6: what does not fit the contract is neither coerced nor dropped: the gate holds these bytes as
         # unreadable.
-        log.warning("change.unfit", object=event.object, event=event.event_id, schema_id=contract.schema_id)
+        log.warning(
+            "change.unfit", object=event.object, event_id=event.event_id, schema_id=contract.schema_id
+        )
         return json.dumps(dict(event.values), default=str, sort_keys=True).encode()
 
 

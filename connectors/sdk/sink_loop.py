@@ -51,6 +51,8 @@ class SinkLoop:
         self._ranges: dict[TopicPartition, Range] = {}
         self._pending: dict[tuple[str, bytes], Pending] = {}
         self._acknowledged_ms: dict[TopicPartition, int] = {}
+        self._unsaid: list[Outgoing] = []
+        self._through: dict[TopicPartition, int] = {}
         self._sink_due_ms = 0
         self._sink_attempt = 0
 
@@ -197,32 +199,38 @@ class SinkLoop:
     # --- acknowledging
 
     async def _acknowledge(self, consumer: AIOKafkaConsumer, stop: asyncio.Event, *, every_ms: int) -> None:
+        self._collect(every_ms)
+        # First said, then committed: what needs a person must not be lost by a crash in between.
+        # What could not be said because of a stop is said at the end of `run`.
+        if not self._unsaid or not await self._publisher.publish(self._unsaid, stop):
+            return
+        offsets, self._unsaid, self._through = self._through, [], {}
+        try:
+            await consumer.commit({partition: (through + 1, "") for partition, through in offsets.items()})
+        except (KafkaError, IllegalStateError) as error:
+            # Read again after a restart or by the partition's next reader; applying again is idempotent.
+            log.warning("sink.commit_failed", system=self._system, fault=type(error).__name__)
+
+    def _collect(self, every_ms: int) -> None:
+        """Acknowledgements of the partitions whose last one is `every_ms` old."""
         now = ticks_ms()
-        records, offsets = [], {}
+        codec, schema_id = self._wiring.registry.codec, self._wiring.registry.id_of("acknowledgement")
         for partition, span in self._ranges.items():
             if now - self._acknowledged_ms.get(partition, -ACKNOWLEDGE_EVERY_MS) < every_ms:
                 continue
             record = span.take(self._system, now_ms())
-            if record is None:
-                continue
-            self._acknowledged_ms[partition] = now
-            offsets[partition] = record["through_offset"] + 1
-            value = self._wiring.registry.codec.encode(self._wiring.registry.id_of("acknowledgement"), record)
-            name = f"{span.object}/{span.partition}".encode()
-            records.append(Outgoing(f"acks.{self._system}", name, value, partition=0))
-        # First said, then committed: what needs a person must not be lost by a crash in between.
-        if not records or not await self._publisher.publish(records, stop):
-            return
-        try:
-            await consumer.commit({partition: (offset, "") for partition, offset in offsets.items()})
-        except (KafkaError, IllegalStateError) as error:
-            # Read again after a restart or by the partition's next reader; applying again is idempotent.
-            log.warning("sink.commit_failed", system=self._system, fault=type(error).__name__)
+            if record is not None:
+                self._acknowledged_ms[partition] = now
+                self._through[partition] = record["through_offset"]
+                name = f"{span.object}/{span.partition}".encode()
+                value = codec.encode(schema_id, record)
+                self._unsaid.append(Outgoing(f"acks.{self._system}", name, value, partition=0))
 
     def forget(self, revoked: Iterable[TopicPartition]) -> None:
         """Partitions went to another reader: what is not acknowledged is theirs to apply."""
         for partition in revoked:
             self._ranges.pop(partition, None)
+            self._through.pop(partition, None)
             for name, pending in list(self._pending.items()):
                 if pending.partition == partition:
                     del self._pending[name]

@@ -1,4 +1,6 @@
-"""PostgreSQL connector against a real PostgreSQL: nothing lost between snapshot and log, nothing written twice."""
+"""PostgreSQL connector against a real PostgreSQL: nothing lost between snapshot and log, nothing written
+twice.
+"""
 
 from __future__ import annotations
 
@@ -66,8 +68,10 @@ class Database:
 def crm(postgres: EmbeddedPostgres) -> Iterator[Database]:
     database = Database(postgres)
     yield database
-    database.run("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s AND NOT active",
-                 database.name)  # fmt: skip
+    database.run(
+        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s AND NOT active",
+        database.name,
+    )
     database.application.close()
 
 
@@ -105,7 +109,9 @@ async def drain(source: PostgresSource, *, commit: bool = True) -> tuple[list[Ch
 
 def add(crm: Database, *keys: str) -> None:
     for key in keys:
-        crm.run("INSERT INTO customers VALUES (%s, %s, %s, NULL, 10.50)", key, f"Name {key}", f"{key}@example.com")
+        crm.run(
+            "INSERT INTO customers VALUES (%s, %s, %s, NULL, 10.50)", key, f"Name {key}", f"{key}@example.com"
+        )
 
 
 async def test_snapshot_then_log_tells_everything_once_and_in_order(crm: Database, source: PostgresSource):
@@ -118,8 +124,12 @@ async def test_snapshot_then_log_tells_everything_once_and_in_order(crm: Databas
     events = [*first.events, *rest]
 
     assert [(event.key, event.values["name"]) for event in events] == [
-        ("a", "Name a"), ("b", "Name b"), ("c", "Name c"), ("d", "Name d"), ("c", "New"),
-    ]  # fmt: skip
+        ("a", "Name a"),
+        ("b", "Name b"),
+        ("c", "Name c"),
+        ("d", "Name d"),
+        ("c", "New"),
+    ]
     assert events[0].values["credit_limit"] == Decimal("10.50")
     assert events[0].fields is None
     assert len({event.event_id for event in events}) == len(events)
@@ -152,8 +162,10 @@ async def test_a_transaction_is_never_cut_and_orders_its_changes(crm: Database):
     await drain(source)
     with crm.application.transaction():
         for number in range(20):
-            crm.run("INSERT INTO customers VALUES ('x', %s) ON CONFLICT (customer_id) DO UPDATE SET name = excluded.name",
-                    f"v{number}")  # fmt: skip
+            crm.run(
+                "INSERT INTO customers VALUES ('x', %s) ON CONFLICT (customer_id) DO UPDATE SET name = excluded.name",
+                f"v{number}",
+            )
     batch = await source.read()
     await source.close()
     assert [event.values["name"] for event in batch.events] == [f"v{number}" for number in range(20)]
@@ -196,7 +208,9 @@ async def test_a_missing_slot_is_said_and_not_jumped_over(crm: Database, source:
         await source.open(position)
 
 
-async def test_the_server_away_is_a_connection_lost(crm: Database, sink: PostgresSink, source: PostgresSource):
+async def test_the_server_away_is_a_connection_lost(
+    crm: Database, sink: PostgresSink, source: PostgresSource
+):
     await source.open(None)
     await drain(source)
     end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
@@ -210,7 +224,10 @@ async def test_the_server_away_is_a_connection_lost(crm: Database, sink: Postgre
 async def test_the_sink_writes_only_the_given_fields_and_never_backwards(crm: Database, sink: PostgresSink):
     add(crm, "a", "b")
     one, two = Decimal("1.00"), Decimal("2.00")
-    newer = [update_of("a", 5, "credit_limit", credit_limit=one), update_of("b", 1, "credit_limit", credit_limit=one)]
+    newer = [
+        update_of("a", 5, "credit_limit", credit_limit=one),
+        update_of("b", 1, "credit_limit", credit_limit=one),
+    ]
     assert await sink.apply(newer) == [Applied(), Applied()]
     older = await sink.apply([update_of("a", 4, "credit_limit", credit_limit=two)])
     assert isinstance(older[0], Skipped)
@@ -227,13 +244,15 @@ async def test_the_sink_writes_only_the_given_fields_and_never_backwards(crm: Da
 async def test_one_bad_record_is_one_bad_record(crm: Database, sink: PostgresSink):
     add(crm, "a", "b")
     crm.run("ALTER TABLE customers ADD CHECK (credit_limit < 100)")
-    outcomes = await sink.apply([
-        update_of("a", 1, "credit_limit", credit_limit=Decimal(500)),
-        update_of("b", 1, "credit_limit", credit_limit=Decimal(50)),
-        update_of("gone", 2, "credit_limit", credit_limit=Decimal(50)),
-        update_of("new", 1, "credit_limit", credit_limit=Decimal(5), created=True),
-        update_of("full", 1, "name credit_limit", name="F", credit_limit=Decimal(5), created=True),
-    ])
+    outcomes = await sink.apply(
+        [
+            update_of("a", 1, "credit_limit", credit_limit=Decimal(500)),
+            update_of("b", 1, "credit_limit", credit_limit=Decimal(50)),
+            update_of("gone", 2, "credit_limit", credit_limit=Decimal(50)),
+            update_of("new", 1, "credit_limit", credit_limit=Decimal(5), created=True),
+            update_of("full", 1, "name credit_limit", name="F", credit_limit=Decimal(5), created=True),
+        ]
+    )
     assert isinstance(outcomes[0], Failed)
     assert outcomes[0].code == "postgres.23514"
     assert "500" not in outcomes[0].message
@@ -243,7 +262,10 @@ async def test_one_bad_record_is_one_bad_record(crm: Database, sink: PostgresSin
     assert isinstance(outcomes[3], Failed)
     assert "name" in outcomes[3].message
     assert outcomes[4] == Applied()
-    assert crm.run("SELECT object, key FROM solesource_applied ORDER BY key") == [("customer", "b"), ("customer", "full")]
+    assert crm.run("SELECT object, key FROM solesource_applied ORDER BY key") == [
+        ("customer", "b"),
+        ("customer", "full"),
+    ]
 
 
 async def test_an_equal_row_is_not_written_again(crm: Database, sink: PostgresSink, source: PostgresSource):
@@ -255,10 +277,29 @@ async def test_an_equal_row_is_not_written_again(crm: Database, sink: PostgresSi
 
 
 async def test_messages_land_in_the_inbox_once(crm: Database, sink: PostgresSink):
-    refusal = Refusal("case-1", "customer", "a", "seq:0:1", "not_owner", "Credit limits belong to erp.", "Ask erp.",
-                      ("credit_limit",), {"credit_limit": "erp"}, 1_700_000_000_000)  # fmt: skip
-    proposal = Proposal("prop-1", "customer", "a", "erp", "kim", "as told", (ProposedField("name", '"A"', '"B"'),),
-                        1_700_000_000_000, 1_700_000_100_000)  # fmt: skip
+    refusal = Refusal(
+        "case-1",
+        "customer",
+        "a",
+        "seq:0:1",
+        "not_owner",
+        "Credit limits belong to erp.",
+        "Ask erp.",
+        ("credit_limit",),
+        {"credit_limit": "erp"},
+        1_700_000_000_000,
+    )
+    proposal = Proposal(
+        "prop-1",
+        "customer",
+        "a",
+        "erp",
+        "kim",
+        "as told",
+        (ProposedField("name", '"A"', '"B"'),),
+        1_700_000_000_000,
+        1_700_000_100_000,
+    )
     for _ in range(2):
         await sink.receive_refusal(refusal)
         await sink.receive_proposal(proposal)

@@ -1,0 +1,400 @@
+"""The runner on a real Kafka: nothing is forgotten before it is safe, nothing is skipped, one failure stays
+one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from confluent_kafka.admin import NewTopic
+
+from broker.embedded.kafka import EmbeddedKafka
+from connectors.sdk.access import KafkaAccess
+from connectors.sdk.adapter import Connector
+from connectors.sdk.config import ConnectorConfig
+from connectors.sdk.memory import MemorySink, MemorySource, memory_connector, record_of
+from connectors.sdk.publish import Outgoing, Publisher
+from connectors.sdk.runner import run_connector
+from connectors.sdk.sink import Failed, Outcome, Retry
+from connectors.sdk.source import ChangeEvent
+from connectors.sdk.store import Store
+from schemas.authoritative import authoritative_headers, format_owners
+from schemas.envelope import parse_change
+from schemas.keys import partition_of
+from schemas.registry import FileRegistry, canonical_digest
+from schemas.version import SourceVersion, VersionKind
+from tests.connector_parts import MAP_FOLDER
+
+pytestmark = pytest.mark.integration
+
+NUMBERS = count(1)
+PARTITIONS = 4
+OWNERS = format_owners([("crm", "seq:0:1", None), ("erp", "time:0:1", frozenset({"credit_limit"}))])
+
+
+class Bench:
+    """One object of its own on the shared Kafka, with its contract, its topics and one connector's
+    configuration.
+    """
+
+    def __init__(self, kafka: EmbeddedKafka, folder: Path, system: str) -> None:
+        self.kafka = kafka
+        self.partitions: dict[str, int] = {}
+        self.folder = folder
+        self.object = f"customer{next(NUMBERS)}"
+        self.system = f"{system}{self.object.removeprefix('customer')}"
+        document = json.loads((MAP_FOLDER / "customer.avsc").read_text())
+        (folder / "customer.avsc").write_text(json.dumps(document))
+        entry = {"id": 100, "subject": self.object, "version": 1, "file": "customer.avsc"}
+        listing = {"schemas": [{**entry, "sha256": canonical_digest(document)}]}
+        (folder / "registry.json").write_text(json.dumps(listing))
+        self.registry = FileRegistry(folder)
+        (folder / "credentials.json").write_text(json.dumps({"admin": kafka.credentials("admin")}))
+        self.access = KafkaAccess(kafka.bootstrap, "admin", kafka.credentials("admin"))
+
+    def create(self, *topics: str, partitions: int = PARTITIONS) -> None:
+        self.partitions |= dict.fromkeys(topics, partitions)
+        wanted = [
+            NewTopic(t, partitions, 1, config={"message.timestamp.type": "LogAppendTime"}) for t in topics
+        ]
+        admin = self.kafka.admin()  # named: a client that nobody holds is closed before it answers
+        for done in admin.create_topics(wanted).values():
+            done.result(30)
+
+    def create_all(self) -> None:
+        self.create(
+            f"changes.{self.system}.{self.object}",
+            f"authoritative.{self.object}",
+            f"refusals.{self.system}",
+            f"proposals.{self.system}",
+        )
+        self.create(f"acks.{self.system}", partitions=1)
+
+    def config(self, **more: Any) -> ConnectorConfig:
+        kafka = {
+            "bootstrap": self.kafka.bootstrap,
+            "username": "admin",
+            "password": {"file": "credentials.json", "key": "admin"},
+        }
+        return ConnectorConfig.model_validate(
+            {
+                "system": self.system,
+                "adapter": "memory",
+                "kafka": kafka,
+                "contracts": ".",
+                "store": "store.sqlite",
+                "objects": {self.object: {}},
+                "poll_interval_ms": 20,
+                "folder": self.folder,
+                **more,
+            }
+        )
+
+    def change(self, number: int, **values: Any) -> ChangeEvent:
+        record = {
+            "customer_id": f"k{number % 50}",
+            "name": f"N{number}",
+            "email": None,
+            "phone": None,
+            "credit_limit": Decimal("1.00"),
+        }
+        version = SourceVersion(VersionKind.SEQUENCE, 0, f"{number:016X}")
+        return ChangeEvent(self.object, f"k{number % 50}", version, 1_000 + number, record | values)
+
+    async def decide(self, *records: tuple[str, int, str, dict[str, Any] | None], reassert: str = "") -> None:
+        """Authoritative records (key, revision, changed fields, values or None = deleted), as the gate
+        writes them.
+        """
+        out = []
+        for key, revision, changed, values in records:
+            full = (
+                dict.fromkeys(self.registry.contract(self.object).fields)
+                | {"customer_id": key}
+                | (values or {})
+            )
+            headers = authoritative_headers(
+                object_name=self.object,
+                key=key.encode(),
+                revision=revision,
+                deleted=values is None,
+                time_ms=1_000,
+                system="crm",
+                event_id=f"seq:0:{revision}",
+                changed=changed.split(),
+                owners=OWNERS,
+                map_version=1,
+                ingress_ms=1_010,
+                reassert=(reassert, ["name"]) if reassert else None,
+            )
+            value = None if values is None else self.registry.codec.encode(100, full)
+            out.append(Outgoing(f"authoritative.{self.object}", key.encode(), value, headers))
+        await self.send(*out)
+
+    async def send(self, *records: Outgoing) -> None:
+        publisher = Publisher(self.access)
+        assert await publisher.publish(records, asyncio.Event())
+        await publisher.close()
+
+    async def records(self, topic: str) -> list[Any]:
+        """Everything in a topic now."""
+        consumer = AIOKafkaConsumer(isolation_level="read_committed", **self.access.options())
+        await consumer.start()
+        try:
+            partitions = [TopicPartition(topic, number) for number in range(self.partitions[topic])]
+            consumer.assign(partitions)
+            await consumer.seek_to_beginning(*partitions)
+            ends = await consumer.end_offsets(partitions)
+            found: list[Any] = []
+            while any([await consumer.position(p) < ends[p] for p in partitions]):
+                for batch in (await consumer.getmany(timeout_ms=200)).values():
+                    found.extend(batch)
+            return found
+        finally:
+            await consumer.stop()
+
+    async def acknowledgements(self) -> list[dict[str, Any]]:
+        return [
+            self.registry.codec.decode(record.value) for record in await self.records(f"acks.{self.system}")
+        ]
+
+    def position(self) -> str | None:
+        store = Store(self.folder / "store.sqlite")
+        try:
+            return store.position("source")
+        finally:
+            store.close()
+
+
+@pytest.fixture
+def crm(kafka: EmbeddedKafka, tmp_path: Path) -> Bench:
+    return Bench(kafka, tmp_path, "crm")
+
+
+@asynccontextmanager
+async def running(config: ConnectorConfig, connector: Connector) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    task = asyncio.create_task(run_connector(config, stop, connector))
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, 10)
+
+
+async def until(condition: Callable[[], bool], timeout_s: float = 30) -> None:
+    async with asyncio.timeout(timeout_s):
+        while not condition():  # noqa: ASYNC110 - the condition is about other processes
+            await asyncio.sleep(0.02)
+
+
+async def test_changes_arrive_placed_and_headed_as_the_wire_format_says(crm: Bench):
+    crm.create_all()
+    source = MemorySource([crm.change(number) for number in range(250)])
+    async with running(crm.config(), memory_connector(source)):
+        await until(lambda: crm.position() == "250")
+    records = await crm.records(f"changes.{crm.system}.{crm.object}")
+    assert len(records) == 250
+    assert source.committed[-1] == "250"
+    for record in records:
+        assert record.partition == partition_of(record.key, PARTITIONS)
+    by_key: dict[bytes, list[str]] = {}
+    for record in records:
+        by_key.setdefault(record.key, []).append(parse_change(record.headers).event_id)
+    assert all(ids == sorted(ids) for ids in by_key.values())
+    assert parse_change(records[0].headers).source == f"/{crm.system}"
+    assert crm.registry.codec.decode(records[0].value, [100])["credit_limit"] == Decimal("1.00")
+
+
+async def test_aiokafkas_partitioner_agrees(crm: Bench):
+    crm.create_all()
+    topic = f"changes.{crm.system}.{crm.object}"
+    async with AIOKafkaProducer(**crm.access.options()) as producer:
+        for number in range(64):
+            sent = await producer.send_and_wait(topic, b"x", f"kéy{number}".encode())
+            assert sent.partition == partition_of(f"kéy{number}".encode(), PARTITIONS)
+
+
+async def test_nothing_is_committed_before_kafka_has_it(crm: Bench):
+    source = MemorySource([crm.change(number) for number in range(10)])
+    async with running(crm.config(), memory_connector(source)):
+        await asyncio.sleep(1)  # the topic is not there
+        assert source.committed == []
+        assert crm.position() is None
+        crm.create_all()
+        await until(lambda: crm.position() == "10")
+    assert len(await crm.records(f"changes.{crm.system}.{crm.object}")) == 10
+    again = MemorySource([crm.change(number) for number in range(12)], lose_connection=2)
+    async with running(crm.config(), memory_connector(again)):
+        await until(lambda: crm.position() == "12")
+    assert again.opened == ["10"] * 3
+    assert len(await crm.records(f"changes.{crm.system}.{crm.object}")) == 12
+
+
+async def test_what_does_not_fit_the_contract_is_sent_as_it_is(crm: Bench):
+    crm.create_all()
+    source = MemorySource([crm.change(1, credit_limit=Decimal("1.005"))])
+    async with running(crm.config(), memory_connector(source)):
+        await until(lambda: crm.position() == "1")
+    (record,) = await crm.records(f"changes.{crm.system}.{crm.object}")
+    assert json.loads(record.value)["credit_limit"] == "1.005"
+
+
+async def test_own_fields_coalescing_reassertion_and_deletes(kafka: EmbeddedKafka, tmp_path: Path):
+    erp = Bench(kafka, tmp_path, "erp")
+    erp.system = "erp"  # as OWNERS names it
+    erp.create_all()
+    sink = MemorySink()
+    key = (erp.object, "a")
+    values = {"name": "A", "credit_limit": Decimal("5.00")}
+    await erp.decide(
+        ("a", 1, "customer_id name credit_limit", values),
+        ("a", 2, "name", values | {"name": "B"}),
+        ("b", 1, "name", values),
+    )
+    async with running(erp.config(), memory_connector(sink=sink)):
+        await until(lambda: sink.revisions.get(key) == 2 and len(sink.records) == 2)
+        assert "credit_limit" not in sink.records[key]  # I11
+        assert sink.records[key]["name"] == "B"
+        await erp.decide(("a", 3, "", values), reassert="crm")  # for another system
+        await erp.decide(("a", 4, "", values | {"name": "Again"}), reassert="erp")
+        await until(lambda: sink.revisions[key] == 4)
+        assert sink.calls[-1][0].write == {"name"}
+        await erp.decide(("a", 5, "", None))
+        await until(lambda: record_of(sink, *key) is None)
+    acks = await erp.acknowledgements()
+    assert sum(ack["applied"] for ack in acks) + sum(ack["skipped"] for ack in acks) == 6
+    first = acks[0]["hops"]
+    assert {hop["hop"] for hop in first} == {
+        "source_to_log",
+        "log_to_decision",
+        "decision_to_applied",
+        "end_to_end",
+    }
+    assert sum(hop["sum_ms"] for hop in first if hop["hop"] != "end_to_end") == next(
+        hop["sum_ms"] for hop in first if hop["hop"] == "end_to_end"
+    )
+    calls = len(sink.calls)
+    async with running(erp.config(), memory_connector(sink=sink)):
+        await erp.decide(("b", 1, "name", values), ("b", 3, "phone", values | {"phone": "1"}))
+        await until(lambda: sink.revisions.get((erp.object, "b")) == 3)
+    assert len(sink.calls) == calls + 1
+    # Revision 2 was never seen: every field is written, not only the changed one.
+    assert sink.calls[-1][0].write == {"customer_id", "name", "email", "phone"}
+
+
+async def test_a_failing_record_waits_alone_and_is_reported_when_given_up(crm: Bench):
+    crm.create_all()
+    later, never = Retry("test.busy", "busy"), Failed("test.no", "no")
+    script: dict[str, list[Outcome]] = {"three": [later] * 3, "always": [later] * 99, "never": [never]}
+    sink = MemorySink(script=script)
+    limit = {"name": "A", "credit_limit": Decimal("5.00")}
+    keys = ["three", "always", "never", *(f"k{number}" for number in range(40))]
+    await crm.decide(*((key, 1, "credit_limit", limit) for key in keys))
+    config = crm.config(system=crm.system, retries=3)
+    async with running(config, memory_connector(sink=sink)):
+        await until(lambda: len(sink.records) == 41)
+        await until(lambda: len(script["always"]) == 95)
+        await asyncio.sleep(0.6)
+    acks = await crm.acknowledgements()
+    failures = [failure for ack in acks for failure in ack["failures"]]
+    found = {
+        failure["key"]: (failure["code"], failure["attempts"], failure["revision"]) for failure in failures
+    }
+    assert found == {b"always": ("test.busy", 4, 1), b"never": ("test.no", 1, 1)}
+    assert sum(ack["applied"] for ack in acks) == 41
+    assert sum(ack["failed"] for ack in acks) == 2
+    assert sum(ack["retries"] for ack in acks) == 6
+    ends = {ack["partition"]: ack["through_offset"] for ack in acks}
+    records = await crm.records(f"authoritative.{crm.object}")
+    assert ends == {p: max(r.offset for r in records if r.partition == p) for p in ends}
+
+
+async def test_a_system_away_is_waited_for_and_nothing_is_given_up(crm: Bench):
+    crm.create_all()
+    sink = MemorySink(lose_connection=4)
+    await crm.decide(
+        *((f"k{number}", 1, "credit_limit", {"credit_limit": Decimal(1)}) for number in range(10))
+    )
+    async with running(crm.config(retries=0), memory_connector(sink=sink)):
+        await until(lambda: len(sink.records) == 10)
+        await asyncio.sleep(0.5)
+    acks = await crm.acknowledgements()
+    assert [sum(ack[name] for ack in acks) for name in ("applied", "failed")] == [10, 0]
+
+
+async def test_refusals_and_proposals_reach_the_adapter_once(crm: Bench):
+    crm.create_all()
+    codec, id_of = crm.registry.codec, crm.registry.id_of
+    refusal = {
+        "case_id": "c1",
+        "object": crm.object,
+        "key": b"a",
+        "reason": "not_owner",
+        "rule": "R.",
+        "what_to_do": "W.",
+        "fields": ["name"],
+        "owners": {"name": "crm"},
+        "outcome": "quarantined",
+        "map_version": 1,
+        "refused_ms": 5,
+    }
+    part = {"field": "name", "current": '"A"', "proposed": '"B"'}
+    proposal = {
+        "proposal_id": "p1",
+        "object": crm.object,
+        "key": b"a",
+        "proposer": "erp",
+        "fields": [part],
+        "opened_ms": 1,
+        "expires_ms": 2,
+    }
+    refused = codec.encode(id_of("refusal"), {**refusal, "event_id": None})
+    proposed = codec.encode(id_of("proposal"), {**proposal, "by": "kim", "note": "n", "case_id": None})
+    sink = MemorySink()
+    await crm.send(
+        Outgoing(f"refusals.{crm.system}", b"a", refused),
+        Outgoing(f"refusals.{crm.system}", b"a", b"junk"),
+        Outgoing(f"proposals.{crm.system}", b"a", proposed),
+    )
+    async with running(crm.config(), memory_connector(sink=sink)):
+        await until(lambda: len(sink.refusals) == 1 and len(sink.proposals) == 1)
+    assert sink.refusals[0].sentence == "R. W."
+    assert sink.proposals[0].fields[0].proposed == '"B"'
+
+
+@pytest.fixture
+def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
+    with EmbeddedKafka(tmp_path_factory.mktemp("own-kafka")) as running_kafka:
+        yield running_kafka
+
+
+async def test_kafka_gone_and_back_loses_nothing(own_kafka: EmbeddedKafka, tmp_path: Path):
+    bench = Bench(own_kafka, tmp_path, "crm")
+    bench.create_all()
+    changes: list[ChangeEvent] = [bench.change(number) for number in range(100)]
+    source, sink = MemorySource(changes), MemorySink()
+    async with running(bench.config(), memory_connector(source, sink)):
+        await until(lambda: bench.position() == "100")
+        own_kafka.down()
+        changes.extend(bench.change(number) for number in range(100, 200))
+        await asyncio.sleep(2)
+        assert bench.position() == "100"
+        own_kafka.up()
+        await until(lambda: bench.position() == "200", 60)
+        await bench.decide(("a", 1, "credit_limit", {"credit_limit": Decimal(1)}))
+        await until(lambda: len(sink.records) == 1, 60)
+    ids = _ids(await bench.records(f"changes.{bench.system}.{bench.object}"))
+    assert len(set(ids)) == 200
+
+
+def _ids(records: Sequence[Any]) -> list[str]:
+    return [parse_change(record.headers).event_id for record in records]
