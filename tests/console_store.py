@@ -148,7 +148,13 @@ def fill(engine: Engine) -> None:
         trail("echo", key=b"C-1042", gate_time_ms=now - 60 * minute),
     ]
     with writing(engine) as connection:
-        index_cases(connection, [c | {"gate_time_ms": c["received_ms"] + 8} for c in cases])
+        index_cases(
+            connection,
+            [
+                c | {"gate_time_ms": c["received_ms"] + 8, "source_time_ms": c["received_ms"] - 700}
+                for c in cases
+            ],
+        )
         index_trail(connection, (((0, number), line) for number, line in enumerate(lines)))
         question = {
             "proposal_id": "case-asked.phone",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -43,13 +44,13 @@ def make_app(settings: ConsoleSettings, engine: Engine, sender: Sender | None = 
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         telemetry.log("console.started", address=settings.base_url)
         yield
-        live.closing = True
         if kafka is not None:
             await kafka.close()
 
     app = FastAPI(
         title="SoleSource", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan, debug=False
     )
+    app.state.live = live
     app.router.routes.extend(
         [
             *SigningIn(settings, users, sessions).routes(),
@@ -107,6 +108,16 @@ async def _health(_request: Request) -> Response:
     return PlainTextResponse("ok\n")
 
 
+class ConsoleServer(uvicorn.Server):
+    """Ends the open streams first: they would keep a stopping server waiting."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening and answering."""
+        live: Live = self.config.app.state.live  # type: ignore[union-attr]
+        live.closing = True
+        await super().shutdown(sockets)
+
+
 def serve(settings: ConsoleSettings) -> None:
     """Serve until SIGINT or SIGTERM. Raises StoreError when the database cannot be opened."""
     telemetry.use_json_logs()
@@ -122,6 +133,6 @@ def serve(settings: ConsoleSettings) -> None:
         timeout_graceful_shutdown=3,
     )
     try:
-        uvicorn.Server(config).run()
+        ConsoleServer(config).run()
     finally:
         engine.dispose()

@@ -52,16 +52,14 @@ class Live:
             return who.session is None or self._sessions.find(who.identity, touch=False) is not None
 
         headers = {"X-Accel-Buffering": "no"}
-        return StreamingResponse(
-            self._events(request, lives), media_type="text/event-stream", headers=headers
-        )
+        return StreamingResponse(self._events(lives), media_type="text/event-stream", headers=headers)
 
-    async def _events(self, request: Request, lives: Callable[[], bool]) -> AsyncIterator[str]:
+    async def _events(self, lives: Callable[[], bool]) -> AsyncIterator[str]:
         self._streams += 1
         sent, sent_ms = "", 0
         try:
             yield "retry: 3000\n\n"
-            while not self.closing and not await request.is_disconnected():
+            while not self.closing:
                 if not lives():
                     yield "event: signed-out\ndata: {}\n\n"
                     return

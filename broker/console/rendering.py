@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from broker.agents.sentences import duration
 from broker.clock import now_ms
 from broker.console import words
 from broker.console.difference import field_title
@@ -69,6 +70,7 @@ def _environment() -> Environment:
         key_text=words.key_text,
         field_title=field_title,
         ago=lambda ms: words.ago(ms, now_ms()),
+        elapsed=lambda ms: duration(max(now_ms() - ms, 1_000)),
     )
     return made
 

@@ -227,7 +227,7 @@ class Views:
         questions: list[tuple[str, int, int]],
     ) -> list[Event]:
         first = f"{self.title(case.system)} sent the change; it was held."
-        events = [Event(case.received_ms, first, words.reason_words(case.reason).sentence)]
+        events = [Event(case.received_ms, first)]
         chosen = {"keep": "keep the owner's value", "ask_owner": "ask the owner"}
         for decision in decided:
             failed = " It could not be sent." if decision.delivery is Sending.FAILED else ""

@@ -30,9 +30,9 @@
       state.dataset.state = sync.state;
       state.className = "state tone-" + sync.tone;
       card.className = "card sync edge-" + sync.tone;
-      set(state, ".mark", sync.mark);
+      set(state, ".sign", sync.mark);
       set(state, ".word", sync.word);
-      set(card, ".since", "since just now");
+      set(card, ".since", "for a moment");
     }
   }
 

@@ -271,7 +271,7 @@ def test_today_shows_the_worst_sync_first_and_an_account_that_balances(desk: Des
     page = desk.signed_in().get("/").text
     late, fine = page.index("Customer records are late"), page.index("Customer records are up to date")
     assert late < fine
-    assert "1467 changes came in, and every one is accounted for." in page
+    assert "1,467 changes came in, and every one is accounted for." in page
     assert "5 need review" in page
 
 
