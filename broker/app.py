@@ -37,8 +37,11 @@ class Gate(faust.App):  # type: ignore[misc]  # faust is typed in part
 def make_app(settings: Settings) -> Any:
     """The app that a worker runs."""
     app = Gate(
-        "solesource-gate", broker="aiokafka://" + (settings.bootstrap or "127.0.0.1:9092"), web_enabled=False,
-        topic_disable_leader=True, datadir=str(settings.home / "gate"),
+        "solesource-gate",
+        broker="aiokafka://" + (settings.bootstrap or "127.0.0.1:9092"),
+        web_enabled=False,
+        topic_disable_leader=True,
+        datadir=str(settings.home / "gate"),
     )
     channel = app.channel(maxsize=settings.slots)
 

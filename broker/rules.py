@@ -27,15 +27,23 @@ class Rules:
 
 def rules_of(documents: Mapping[str, str], version: int) -> Rules:
     """Compile the files of one map version. Raises MapRefused or SchemaError; then nothing of it is used (I7)."""
-    registry = FileRegistry(documents={name: text for name, text in documents.items() if not name.endswith(".yaml")})
+    registry = FileRegistry(
+        documents={name: text for name, text in documents.items() if not name.endswith(".yaml")}
+    )
     contracts = {
-        subject: registry.contract(subject) for subject in registry.subjects if not subject.startswith("solesource.")
+        subject: registry.contract(subject)
+        for subject in registry.subjects
+        if not subject.startswith("solesource.")
     }
     texts = {name: text for name, text in documents.items() if name.endswith(".yaml")}
-    ownership_map = load_map(texts, {name: contract.fields for name, contract in contracts.items()}, version=version)
+    ownership_map = load_map(
+        texts, {name: contract.fields for name, contract in contracts.items()}, version=version
+    )
     readers = {
         name: ObjectReader(
-            replace(contracts[name], key_field=entry.key_field), registry.ids(name), registry.codec,
+            replace(contracts[name], key_field=entry.key_field),
+            registry.ids(name),
+            registry.codec,
             frame(contracts[name].schema_id),
         )
         for name, entry in ownership_map.objects.items()

@@ -27,19 +27,29 @@ class Settings(BaseSettings):
 
     home: Path = Field(default=Path("var"), description="Folder of everything that is kept on this machine.")
     bootstrap: Annotated[str, Field(validation_alias="KAFKA_BOOTSTRAP_SERVERS")] = ""
-    kafka_ca_file: str | None = Field(default=None, description="Authority of Kafka's certificate; given = TLS.")
+    kafka_ca_file: str | None = Field(
+        default=None, description="Authority of Kafka's certificate; given = TLS."
+    )
     credentials_file: Path | None = Field(
         default=None, description="JSON file of user to password, readable by its owner alone."
     )
     map_dir: Path | None = Field(default=None, description="Folder of the ownership map and its contracts.")
-    partitions: int = Field(default=4, ge=1, le=1024, description="Partitions of each object's topics; fixed.")
-    slots: int = Field(default=16, ge=1, le=256, description="Units of work that the gate's workers divide; fixed.")
+    partitions: int = Field(
+        default=4, ge=1, le=1024, description="Partitions of each object's topics; fixed."
+    )
+    slots: int = Field(
+        default=16, ge=1, le=256, description="Units of work that the gate's workers divide; fixed."
+    )
     replicas: int = Field(default=1, ge=1, le=7, description="Copies of each topic that is made.")
     database_url: str = Field(default="", description="Read models; empty = SQLite below home.")
     host: str = Field(default="127.0.0.1", description="Where web pages are served.")
     console_port: int = Field(default=8080, ge=0, le=65535)
-    control_port: int = Field(default=9464, ge=0, le=65535, description="Health and metrics of control; 0 = any.")
-    gate_port: int = Field(default=9465, ge=0, le=65535, description="Health and metrics of the gate; 0 = any.")
+    control_port: int = Field(
+        default=9464, ge=0, le=65535, description="Health and metrics of control; 0 = any."
+    )
+    gate_port: int = Field(
+        default=9465, ge=0, le=65535, description="Health and metrics of the gate; 0 = any."
+    )
     users_file: Path | None = Field(default=None, description="People who may sign in to the console.")
 
     @property

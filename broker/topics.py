@@ -99,8 +99,12 @@ def plan(ownership_map: OwnershipMap, *, partitions: int, slots: int) -> Iterato
     """Every topic that a map needs, with explicit settings; nothing is left to the broker's defaults."""
     week, month = 7 * _DAY_MS, 30 * _DAY_MS
     yield TopicPlan(SLOTS, slots, _settings(cleanup_policy="delete", retention_ms=_DAY_MS))
-    yield TopicPlan(OWNERSHIP_MAP, 1, _settings(cleanup_policy="delete", retention_ms=-1, max_message_bytes=_LARGE))
-    yield TopicPlan(QUARANTINE, slots, _settings(cleanup_policy="delete", retention_ms=month, max_message_bytes=_LARGE))
+    yield TopicPlan(
+        OWNERSHIP_MAP, 1, _settings(cleanup_policy="delete", retention_ms=-1, max_message_bytes=_LARGE)
+    )
+    yield TopicPlan(
+        QUARANTINE, slots, _settings(cleanup_policy="delete", retention_ms=month, max_message_bytes=_LARGE)
+    )
     yield TopicPlan(TRAIL, slots, _settings(cleanup_policy="delete", retention_ms=month))
     yield TopicPlan(LEDGER, slots, _settings(cleanup_policy="delete", retention_ms=-1))
     for system in sorted(ownership_map.systems):
@@ -109,12 +113,18 @@ def plan(ownership_map: OwnershipMap, *, partitions: int, slots: int) -> Iterato
         yield TopicPlan(acknowledgements(system), 1, _settings(cleanup_policy="delete", retention_ms=week))
     for name, entry in sorted(ownership_map.objects.items()):
         compacted = _settings(
-            cleanup_policy="compact", min_compaction_lag_ms=RECENT_MS, max_message_bytes=_LARGE,
+            cleanup_policy="compact",
+            min_compaction_lag_ms=RECENT_MS,
+            max_message_bytes=_LARGE,
             delete_retention_ms=_DAY_MS,
         )
         yield TopicPlan(authoritative(name), partitions, compacted)
         yield TopicPlan(state(name), partitions, compacted)
-        yield TopicPlan(commands(name), partitions, _settings(cleanup_policy="delete", retention_ms=month, max_message_bytes=_LARGE))
+        yield TopicPlan(
+            commands(name),
+            partitions,
+            _settings(cleanup_policy="delete", retention_ms=month, max_message_bytes=_LARGE),
+        )
         publishing = (s for s, system in ownership_map.systems.items() if name in system.publishes)
         for system in sorted({*entry.systems, *publishing}):
             settings = _settings(cleanup_policy="delete", retention_ms=week, max_message_bytes=_LARGE)

@@ -38,7 +38,7 @@ def percentage(text: Any) -> float:
 def connection(text: Any) -> tuple[str, str]:
     """(source, sink) of `salesforce -> sap`."""
     parts = [part.strip() for part in str(text).split("->")]
-    if len(parts) != 2 or not all(parts):  # noqa: PLR2004 - a connection has two ends
+    if len(parts) != 2 or not all(parts):
         msg = "a connection is written `source -> sink`"
         raise ValueError(msg)
     return parts[0], parts[1]

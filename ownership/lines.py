@@ -19,12 +19,16 @@ DOCUMENT_LENGTH_MAX = 1_000_000
 def read_yaml(text: str, file: str) -> tuple[Any, dict[Path, int]]:
     """(values, line of each path). Raises MapRefused for broken YAML, repeated keys, or aliases."""
     if len(text) > DOCUMENT_LENGTH_MAX:
-        raise MapRefused([Finding("map.too_long", file, 1, "", f"{len(text)} characters", "Split the map by object.")])
+        raise MapRefused(
+            [Finding("map.too_long", file, 1, "", f"{len(text)} characters", "Split the map by object.")]
+        )
     try:
         for token in yaml.scan(text, Loader=yaml.SafeLoader):
             if isinstance(token, yaml.AliasToken):
                 line = token.start_mark.line + 1
-                raise MapRefused([Finding("map.alias", file, line, "", "YAML aliases are not read", "Write it out.")])
+                raise MapRefused(
+                    [Finding("map.alias", file, line, "", "YAML aliases are not read", "Write it out.")]
+                )
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -37,7 +41,7 @@ def read_yaml(text: str, file: str) -> tuple[Any, dict[Path, int]]:
         _walk(root, (), file, lines, findings)
     if findings:
         raise MapRefused(findings)
-    return yaml.load(text, Loader=yaml.SafeLoader), lines  # noqa: S506 - SafeLoader
+    return yaml.load(text, Loader=yaml.SafeLoader), lines
 
 
 def _walk(node: yaml.Node, path: Path, file: str, lines: dict[Path, int], findings: list[Finding]) -> None:

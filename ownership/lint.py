@@ -33,7 +33,8 @@ class Located(Generic[_Document]):
 
 
 def lint(
-    systems: Located[SystemsDocument], objects: Sequence[Located[ObjectDocument]],
+    systems: Located[SystemsDocument],
+    objects: Sequence[Located[ObjectDocument]],
     contracts: Mapping[str, tuple[str, ...]],
 ) -> Iterator[Finding]:
     """Every fault between the documents."""
@@ -42,7 +43,9 @@ def lint(
     for located in objects:
         name = located.document.object
         if name in seen:
-            yield located.finding("two_maps", ("object",), f"{name} is also mapped in {seen[name]}", "Keep one.")
+            yield located.finding(
+                "two_maps", ("object",), f"{name} is also mapped in {seen[name]}", "Keep one."
+            )
         seen[name] = located.file
         yield from _systems(located, listed)
         yield from _fields(located, contracts.get(name))
@@ -73,12 +76,16 @@ def _fields(located: Located[ObjectDocument], fields: tuple[str, ...] | None) ->
     document = located.document
     if fields is None:
         yield located.finding(
-            "no_contract", ("contract",), f"no contract of {document.object} is registered",
+            "no_contract",
+            ("contract",),
+            f"no contract of {document.object} is registered",
             "Add it to registry.json beside the map.",
         )
         return
     if document.key not in fields:
-        yield located.finding("unknown_field", ("key",), f"{document.key} is not in the contract", "Mend its name.")
+        yield located.finding(
+            "unknown_field", ("key",), f"{document.key} is not in the contract", "Mend its name."
+        )
     for name in document.fields:
         if name not in fields:
             yield located.finding(
@@ -87,14 +94,20 @@ def _fields(located: Located[ObjectDocument], fields: tuple[str, ...] | None) ->
     key_rule = document.fields.get(document.key)
     if key_rule and key_rule.system_of_record not in (None, document.create):
         yield located.finding(
-            "key_owner", ("fields", document.key), "the key belongs to the system that creates", "Remove this owner."
+            "key_owner",
+            ("fields", document.key),
+            "the key belongs to the system that creates",
+            "Remove this owner.",
         )
     for system, rule in document.systems.items():
         if isinstance(rule.read, list):
             for name in rule.read:
                 if name not in fields:
                     yield located.finding(
-                        "unknown_field", ("systems", system, "read"), f"{name} is not in the contract", "Mend its name."
+                        "unknown_field",
+                        ("systems", system, "read"),
+                        f"{name} is not in the contract",
+                        "Mend its name.",
                     )
 
 
@@ -110,6 +123,8 @@ def _slas(located: Located[ObjectDocument]) -> Iterator[Finding]:
         seen.add(sla.connection)
         for system in sla.connection:
             if system not in known:
-                yield located.finding("sla_system", path, f"{system} has no part in this object", "Mend its name.")
+                yield located.finding(
+                    "sla_system", path, f"{system} has no part in this object", "Mend its name."
+                )
         if sla.latency.p99 > sla.latency.max:
             yield located.finding("sla_latency", ("slas", index, "latency"), "p99 is above max", "Swap them.")

@@ -37,7 +37,9 @@ def load_map(
     contracts: object to the fields of its contract. Raises MapRefused with every fault found.
     """
     if SYSTEMS_FILE not in documents:
-        raise MapRefused([Finding("map.no_systems", SYSTEMS_FILE, 1, "", "file is missing", "List the systems.")])
+        raise MapRefused(
+            [Finding("map.no_systems", SYSTEMS_FILE, 1, "", "file is missing", "List the systems.")]
+        )
     findings: list[Finding] = []
     systems = _read(SYSTEMS_FILE, documents[SYSTEMS_FILE], SystemsDocument, findings)
     objects = [
@@ -52,8 +54,12 @@ def load_map(
     compiled = {located.document.object: _compile(located.document, contracts) for located in objects}
     listed = {
         name: System(
-            name=name, title=document.title, kind=document.kind, environment=document.environment,
-            contact=document.contact, publishes=frozenset(document.objects),
+            name=name,
+            title=document.title,
+            kind=document.kind,
+            environment=document.environment,
+            contact=document.contact,
+            publishes=frozenset(document.objects),
         )
         for name, document in systems.document.systems.items()
     }
@@ -69,8 +75,19 @@ def _read(file: str, text: str, model: type[_Model], findings: list[Finding]) ->
         findings += refused.findings
     except ValidationError as error:
         for fault in error.errors():
-            path: Path = tuple(part for part in fault["loc"] if not str(part).startswith(("literal[", "list[")))
-            findings.append(Finding("map." + fault["type"], file, _line(lines, path), dotted(path), fault["msg"], _remedy(fault)))
+            path: Path = tuple(
+                part for part in fault["loc"] if not str(part).startswith(("literal[", "list["))
+            )
+            findings.append(
+                Finding(
+                    "map." + fault["type"],
+                    file,
+                    _line(lines, path),
+                    dotted(path),
+                    fault["msg"],
+                    _remedy(fault),
+                )
+            )
     return None
 
 
@@ -91,11 +108,14 @@ def _remedy(fault: Any) -> str:
 def _compile(document: ObjectDocument, contracts: Mapping[str, tuple[str, ...]]) -> ObjectMap:
     fields = contracts[document.object]
     owners = {
-        name: (rule.system_of_record if (rule := document.fields.get(name)) and rule.system_of_record else
-               document.system_of_record)
+        name: (
+            rule.system_of_record
+            if (rule := document.fields.get(name)) and rule.system_of_record
+            else document.system_of_record
+        )
         for name in fields
     }
-    readers: dict[str, frozenset[str] | None] = {system: None for system in sorted(set(owners.values()))}
+    readers: dict[str, frozenset[str] | None] = dict.fromkeys(sorted(set(owners.values())))
     for system, granted in document.systems.items():
         if granted.read == "all":
             readers[system] = None
@@ -104,22 +124,33 @@ def _compile(document: ObjectDocument, contracts: Mapping[str, tuple[str, ...]])
         elif system not in owners.values():
             readers.pop(system, None)
     return ObjectMap(
-        name=document.object, description=document.description, key_field=document.key,
-        steward_team=document.steward.team, steward_contact=document.steward.contact,
-        system_of_record=document.system_of_record, create=document.create, delete=document.delete.authority,
-        delete_softly=document.delete.consumers == "soft", fields=fields, owners=owners,
+        name=document.object,
+        description=document.description,
+        key_field=document.key,
+        steward_team=document.steward.team,
+        steward_contact=document.steward.contact,
+        system_of_record=document.system_of_record,
+        create=document.create,
+        delete=document.delete.authority,
+        delete_softly=document.delete.consumers == "soft",
+        fields=fields,
+        owners=owners,
         classes={name: rule.class_ for name, rule in document.fields.items() if rule.class_},
         readers=readers,
         policies={system: OnViolation(rule.on_violation) for system, rule in document.systems.items()},
         conflicts=document.conflicts.strip(),
         slas=tuple(
             Sla(
-                source=sla.connection[0], sink=sla.connection[1], latency_p99_ms=sla.latency.p99,
+                source=sla.connection[0],
+                sink=sla.connection[1],
+                latency_p99_ms=sla.latency.p99,
                 latency_max_ms=sla.latency.max,
                 expect_every_ms=sla.freshness.expect_every if sla.freshness else None,
-                alert_above=sla.errors.alert_above, window_ms=sla.errors.window,
+                alert_above=sla.errors.alert_above,
+                window_ms=sla.errors.window,
                 retries_before_review=sla.errors.retries_before_review,
-                healthy_within_ms=sla.recovery.healthy_within, alert_path=sla.alert.path,
+                healthy_within_ms=sla.recovery.healthy_within,
+                alert_path=sla.alert.path,
             )
             for sla in document.slas
         ),

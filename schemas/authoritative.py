@@ -56,7 +56,9 @@ def format_owners(owners: Iterable[tuple[str, str, frozenset[str] | None]]) -> b
     parts = []
     for system, event, fields in owners:
         quoted = event.replace("%", "%25").replace(";", "%3B").replace("=", "%3D")
-        parts.append(f"{system}@{quoted}" if fields is None else f"{system}@{quoted}={','.join(sorted(fields))}")
+        parts.append(
+            f"{system}@{quoted}" if fields is None else f"{system}@{quoted}={','.join(sorted(fields))}"
+        )
     return ";".join(parts).encode()
 
 
@@ -73,8 +75,18 @@ def parse_owners(text: bytes) -> tuple[tuple[str, str, frozenset[str] | None], .
 
 
 def authoritative_headers(
-    *, object_name: str, key: bytes, revision: int, deleted: bool, time_ms: int, system: str, event_id: str,
-    changed: Iterable[str], owners: bytes, map_version: int, ingress_ms: int,
+    *,
+    object_name: str,
+    key: bytes,
+    revision: int,
+    deleted: bool,
+    time_ms: int,
+    system: str,
+    event_id: str,
+    changed: Iterable[str],
+    owners: bytes,
+    map_version: int,
+    ingress_ms: int,
     reassert: tuple[str, Iterable[str]] | None = None,
 ) -> list[tuple[str, bytes]]:
     """The headers the gate writes; at most eleven."""
@@ -118,4 +130,6 @@ def parse_authoritative(headers: Headers) -> AuthoritativeEnvelope:
         )
     except (KeyError, ValueError) as error:
         msg = f"not an authoritative record: {error!s:.80}"
-        raise MalformedEnvelope(msg, "Only the gate may write this topic; check its ACLs with `solesource doctor`.") from error
+        raise MalformedEnvelope(
+            msg, "Only the gate may write this topic; check its ACLs with `solesource doctor`."
+        ) from error

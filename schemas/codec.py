@@ -72,7 +72,9 @@ class Codec:
         stream.seek(FRAME_LENGTH)
         try:
             record = fastavro.schemaless_reader(stream, schema, None)
-        except Exception as error:  # hostile bytes end in EOFError, IndexError, ValueError, OverflowError and more
+        except (
+            Exception
+        ) as error:  # hostile bytes end in EOFError, IndexError, ValueError, OverflowError and more
             msg = f"{len(value)} bytes are not a datum of schema {schema_id}: {type(error).__name__}"
             raise UnreadableValue(msg) from error
         if stream.tell() != len(value):

@@ -116,7 +116,13 @@ def parse_change(headers: Headers) -> ChangeEnvelope:
 
 
 def change_headers(
-    *, event_id: str, system: str, object_name: str, time_ms: int, fields: Iterable[str] | None, deletes: bool = False,
+    *,
+    event_id: str,
+    system: str,
+    object_name: str,
+    time_ms: int,
+    fields: Iterable[str] | None,
+    deletes: bool = False,
     unavailable: Iterable[str] = (),
 ) -> list[tuple[str, bytes]]:
     """Headers of a change event, within the budget of six (seven when something is unavailable)."""

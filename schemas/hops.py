@@ -51,12 +51,20 @@ class Sketch:
 
     def record(self, hop: str) -> dict[str, Any]:
         """As in an acknowledgement."""
-        return {"hop": hop, "count": self.count, "sum_ms": self.sum_ms, "max_ms": self.max_ms, "buckets": self.buckets}
+        return {
+            "hop": hop,
+            "count": self.count,
+            "sum_ms": self.sum_ms,
+            "max_ms": self.max_ms,
+            "buckets": self.buckets,
+        }
 
 
 def sketches_of(records: Sequence[Mapping[str, Any]]) -> dict[str, Sketch]:
     """The sketches in an acknowledgement, by hop."""
     return {
-        str(r["hop"]): Sketch(int(r["count"]), int(r["sum_ms"]), int(r["max_ms"]), [int(n) for n in r["buckets"]])
+        str(r["hop"]): Sketch(
+            int(r["count"]), int(r["sum_ms"]), int(r["max_ms"]), [int(n) for n in r["buckets"]]
+        )
         for r in records
     }

@@ -45,7 +45,9 @@ def read_folder(folder: Path) -> dict[str, str]:
     """The registry and the schemas of a folder, by file name. Raises RegistryBroken when they cannot be read."""
     try:
         return {
-            path.name: path.read_text("utf-8") for path in sorted(folder.iterdir()) if path.suffix in (".json", ".avsc")
+            path.name: path.read_text("utf-8")
+            for path in sorted(folder.iterdir())
+            if path.suffix in (".json", ".avsc")
         }
     except OSError as error:
         msg = f"{folder} cannot be read: {error}"
@@ -62,7 +64,9 @@ def read_registry(documents: Mapping[str, str], origin: str) -> list[RegisteredS
             if canonical_digest(document) != entry["sha256"]:
                 msg = f"{origin}/{entry['file']} changed under id {entry['id']}"
                 raise RegistryBroken(msg)
-            found.append(RegisteredSchema(int(entry["id"]), str(entry["subject"]), int(entry["version"]), document))
+            found.append(
+                RegisteredSchema(int(entry["id"]), str(entry["subject"]), int(entry["version"]), document)
+            )
     except (KeyError, TypeError, ValueError) as error:
         msg = f"{origin}/registry.json or what it lists cannot be read: {error}"
         raise RegistryBroken(msg) from error

@@ -55,16 +55,26 @@ class Estate:
 
     def environment(self, **extra: str) -> dict[str, str]:
         return {
-            **os.environ, "PYTHONPATH": str(ROOT), "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap,
-            "SOLESOURCE_HOME": str(self.home), "SOLESOURCE_CREDENTIALS_FILE": str(self.credentials),
-            "SOLESOURCE_SLOTS": str(SLOTS), "SOLESOURCE_PARTITIONS": str(PARTITIONS),
-            "SOLESOURCE_MAP_DIR": str(MAP_DIR), "SOLESOURCE_GATE_PORT": "0", "SOLESOURCE_CONTROL_PORT": "0", **extra,
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap,
+            "SOLESOURCE_HOME": str(self.home),
+            "SOLESOURCE_CREDENTIALS_FILE": str(self.credentials),
+            "SOLESOURCE_SLOTS": str(SLOTS),
+            "SOLESOURCE_PARTITIONS": str(PARTITIONS),
+            "SOLESOURCE_MAP_DIR": str(MAP_DIR),
+            "SOLESOURCE_GATE_PORT": "0",
+            "SOLESOURCE_CONTROL_PORT": "0",
+            **extra,
         }
 
     def start_gate(self) -> subprocess.Popen[bytes]:
         with (self.home / f"gate-{len(self.workers)}.log").open("ab") as log:
             worker = subprocess.Popen(
-                [sys.executable, "-m", "broker.cli", "gate"], env=self.environment(), stdout=log, stderr=log,
+                [sys.executable, "-m", "broker.cli", "gate"],
+                env=self.environment(),
+                stdout=log,
+                stderr=log,
                 cwd=self.home,
             )
         self.workers.append(worker)
@@ -88,18 +98,37 @@ class Estate:
 
     def producer(self, user: str) -> Producer:
         if user not in self._producers:
-            self._producers[user] = Producer({**self.access(user).librdkafka_options(), "linger.ms": 5, "acks": "all", "message.max.bytes": 4 << 20})
+            self._producers[user] = Producer(
+                {
+                    **self.access(user).librdkafka_options(),
+                    "linger.ms": 5,
+                    "acks": "all",
+                    "message.max.bytes": 4 << 20,
+                }
+            )
         return self._producers[user]
 
     def send(
-        self, system: str, key: str, values: dict[str, Any] | None, *, fields: list[str] | None = None,
-        event_id: str = "", deletes: bool = False, user: str = "", **raw: Any,
+        self,
+        system: str,
+        key: str,
+        values: dict[str, Any] | None,
+        *,
+        fields: list[str] | None = None,
+        event_id: str = "",
+        deletes: bool = False,
+        user: str = "",
+        **raw: Any,
     ) -> tuple[str, int, int]:
         """Publish a change of customer `key`; returns (topic, partition, offset). `raw` replaces parts of it."""
         self.sequence += 1
         event_id = event_id or f"seq:0:{self.sequence:016d}"
         headers = change_headers(
-            event_id=event_id, system=system, object_name="customer", time_ms=int(time.time() * 1000), fields=fields,
+            event_id=event_id,
+            system=system,
+            object_name="customer",
+            time_ms=int(time.time() * 1000),
+            fields=fields,
             deletes=deletes,
         )
         value = None
@@ -114,8 +143,11 @@ class Estate:
 
         producer = self.producer(user or system)
         producer.produce(
-            raw.get("topic", f"changes.{system}.customer"), raw.get("value", value), raw.get("raw_key", key.encode()),
-            headers=raw.get("headers", headers), on_delivery=delivered,
+            raw.get("topic", f"changes.{system}.customer"),
+            raw.get("value", value),
+            raw.get("raw_key", key.encode()),
+            headers=raw.get("headers", headers),
+            on_delivery=delivered,
             partition=raw.get("partition", partition_of(key.encode(), PARTITIONS)),
         )
         producer.flush(20)
@@ -149,8 +181,12 @@ class Estate:
         """The one consumer of a test: a client for every look would sign in a hundred times."""
         return Consumer(
             {
-                **self.kafka.client_settings("admin"), "group.id": "test", "isolation.level": "read_committed",
-                "enable.auto.commit": False, "enable.partition.eof": True, "log_level": 2,
+                **self.kafka.client_settings("admin"),
+                "group.id": "test",
+                "isolation.level": "read_committed",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "log_level": 2,
                 "fetch.wait.max.ms": 10,
             }
         )

@@ -4,11 +4,31 @@ import sys
 
 import typer
 
-from broker.cli import kafka, processes
+from broker.cli import demo, doctor, explain, kafka, ledger, maps, people, processes, quarantine, up
 
-app = typer.Typer(no_args_is_help=True, help="One system of record for every field.", pretty_exceptions_enable=False)
-app.add_typer(kafka.app, name="kafka")
-app.command()(processes.gate)
+app = typer.Typer(
+    no_args_is_help=True, help="One system of record for every field.", pretty_exceptions_enable=False
+)
+for name, group in (
+    ("kafka", kafka.app),
+    ("connector", processes.connector),
+    ("map", maps.app),
+    ("quarantine", quarantine.app),
+    ("ledger", ledger.app),
+    ("user", people.app),
+):
+    app.add_typer(group, name=name)
+for command in (
+    up.up,
+    demo.demo,
+    processes.gate,
+    processes.control,
+    processes.console,
+    explain.explain,
+    explain.status,
+    doctor.doctor,
+):
+    app.command()(command)
 
 
 def main() -> None:

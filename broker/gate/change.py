@@ -87,8 +87,16 @@ def case_id_of(position: Position) -> str:
 
 
 def read(
-    ownership_map: OwnershipMap, readers: Mapping[str, ObjectReader], *, object_name: str, system: str,
-    key: bytes | None, position: Position, received_ms: int, headers: Headers, value: bytes | None,
+    ownership_map: OwnershipMap,
+    readers: Mapping[str, ObjectReader],
+    *,
+    object_name: str,
+    system: str,
+    key: bytes | None,
+    position: Position,
+    received_ms: int,
+    headers: Headers,
+    value: bytes | None,
 ) -> Change:
     """The change in a record of `changes.<system>.<object>`; what is wrong with it stands in `fault`."""
     bare = Change(object_name, system, key or b"", position, received_ms, headers, value)
@@ -120,8 +128,12 @@ def _faulty(bare: Change, reason: Reason, detail: str) -> Change:
 
 def _told(bare: Change, envelope: ChangeEnvelope, *, fault: Fault | None) -> Change:
     return bare._replace(
-        event_id=envelope.event_id, time_ms=envelope.time_ms, deletes=envelope.deletes, fields=envelope.fields,
-        unavailable=envelope.unavailable, fault=fault,
+        event_id=envelope.event_id,
+        time_ms=envelope.time_ms,
+        deletes=envelope.deletes,
+        fields=envelope.fields,
+        unavailable=envelope.unavailable,
+        fault=fault,
     )
 
 
@@ -149,6 +161,18 @@ def _valued(bare: Change, envelope: ChangeEnvelope, entry: ObjectMap, reader: Ob
         return _told(bare, envelope, fault=fault)
     whole = envelope.fields is None and not envelope.unavailable and bare.value.startswith(reader.frame)
     return Change(
-        bare.object, bare.system, bare.key, bare.position, bare.received_ms, bare.headers, bare.value,
-        envelope.event_id, envelope.time_ms, False, envelope.fields, envelope.unavailable, values, whole,
+        bare.object,
+        bare.system,
+        bare.key,
+        bare.position,
+        bare.received_ms,
+        bare.headers,
+        bare.value,
+        envelope.event_id,
+        envelope.time_ms,
+        False,
+        envelope.fields,
+        envelope.unavailable,
+        values,
+        whole,
     )

@@ -36,7 +36,9 @@ class Context:
     gate_time_ms: int
 
 
-def judge_command(context: Context, state: RecordState, command: Mapping[str, Any]) -> tuple[RecordState, list[Outgoing]]:
+def judge_command(
+    context: Context, state: RecordState, command: Mapping[str, Any]
+) -> tuple[RecordState, list[Outgoing]]:
     """What a decision about a case does: (state after, records to write)."""
     if command["command"] == ASK_OWNER and command["value"] is not None and command["case_id"]:
         return _ask(context, state, command)
@@ -44,22 +46,34 @@ def judge_command(context: Context, state: RecordState, command: Mapping[str, An
     return state, [_step(context, command, "case_closed" if result == "keep" else "command_refused", result)]
 
 
-def _ask(context: Context, state: RecordState, command: Mapping[str, Any]) -> tuple[RecordState, list[Outgoing]]:
+def _ask(
+    context: Context, state: RecordState, command: Mapping[str, Any]
+) -> tuple[RecordState, list[Outgoing]]:
     try:
         attempted = context.reader.decode(command["value"])
         current = context.reader.decode(state.value) if state.value else {}
     except SchemaError:
         return state, [_step(context, command, "command_refused", "refused")]
     after, questions = ask_owner(
-        context.entry, state, case_id=command["case_id"], fields=command["fields"], value=command["value"],
+        context.entry,
+        state,
+        case_id=command["case_id"],
+        fields=command["fields"],
+        value=command["value"],
         gate_time_ms=context.gate_time_ms,
     )
     if not questions:
         return state, [_step(context, command, "command_refused", "refused")]
     records = [
         proposal(
-            context.entry.name, context.key, question, proposer=command["system"] or "", by=command["by"],
-            note=command["note"], current=current.get(question.field), proposed=attempted.get(question.field),
+            context.entry.name,
+            context.key,
+            question,
+            proposer=command["system"] or "",
+            by=command["by"],
+            note=command["note"],
+            current=current.get(question.field),
+            proposed=attempted.get(question.field),
         )
         for question in questions
     ]
@@ -70,10 +84,21 @@ def _ask(context: Context, state: RecordState, command: Mapping[str, Any]) -> tu
 
 def _step(context: Context, command: Mapping[str, Any], kind: str, result: str) -> Outgoing:
     return trail_line(
-        kind=kind, object_name=context.entry.name, key=context.key, system=command["system"] or "", event_id=None,
-        position=context.position, reason="", fields=list(command["fields"]), map_version=context.map_version,
-        received_ms=context.received_ms, gate_time_ms=context.gate_time_ms, case_id=command["case_id"],
-        by=command["by"], note=command["note"] or None, result=result,
+        kind=kind,
+        object_name=context.entry.name,
+        key=context.key,
+        system=command["system"] or "",
+        event_id=None,
+        position=context.position,
+        reason="",
+        fields=list(command["fields"]),
+        map_version=context.map_version,
+        received_ms=context.received_ms,
+        gate_time_ms=context.gate_time_ms,
+        case_id=command["case_id"],
+        by=command["by"],
+        note=command["note"] or None,
+        result=result,
     )
 
 
@@ -87,20 +112,40 @@ def pass_time(context: Context, state: RecordState) -> tuple[RecordState, list[O
         change, decision = _expired(context, parked, state)
         records += [record for record in route(change, decision, state, context.gate_time_ms)]
     for question in due.unanswered:
-        records.append(closing(
-            context.entry.name, context.key, context.position, question, "expired", context.map_version,
-            context.gate_time_ms, received_ms=context.received_ms,
-        ))
+        records.append(
+            closing(
+                context.entry.name,
+                context.key,
+                context.position,
+                question,
+                "expired",
+                context.map_version,
+                context.gate_time_ms,
+                received_ms=context.received_ms,
+            )
+        )
     revision = state.revision
     for target in due.reassert:
         revision += 1
         change = Change(
-            context.entry.name, CLOCK, context.key, context.position, context.received_ms, (), None,
-            event_id=f"pause-ended:{revision}", time_ms=context.gate_time_ms,
+            context.entry.name,
+            CLOCK,
+            context.key,
+            context.position,
+            context.received_ms,
+            (),
+            None,
+            event_id=f"pause-ended:{revision}",
+            time_ms=context.gate_time_ms,
         )
         now = RecordState(value=state.value, revision=revision, owners=state.owners)
         decision = Decision(
-            outcome=Outcome.ECHO, reason=None, map_version=context.map_version, state=now, writes=True, reassert=target
+            outcome=Outcome.ECHO,
+            reason=None,
+            map_version=context.map_version,
+            state=now,
+            writes=True,
+            reassert=target,
         )
         records.append(authoritative(change, decision))
     return due.state, records
@@ -109,8 +154,18 @@ def pass_time(context: Context, state: RecordState) -> tuple[RecordState, list[O
 def _expired(context: Context, parked: Parked, state: RecordState) -> tuple[Change, Decision]:
     place = Position(parked.topic, parked.partition, parked.offset)
     change = Change(
-        context.entry.name, parked.system, context.key, place, parked.received_ms, (), parked.value,
-        event_id=parked.event_id, time_ms=parked.source_time_ms, fields=parked.fields,
+        context.entry.name,
+        parked.system,
+        context.key,
+        place,
+        parked.received_ms,
+        (),
+        parked.value,
+        event_id=parked.event_id,
+        time_ms=parked.source_time_ms,
+        fields=parked.fields,
     )
     reason = Reason.PARKED_EXPIRED
-    return change, Decision(outcome=Outcome.QUARANTINED, reason=reason, map_version=context.map_version, state=state)
+    return change, Decision(
+        outcome=Outcome.QUARANTINED, reason=reason, map_version=context.map_version, state=state
+    )

@@ -14,7 +14,18 @@ from broker.gate.change import Change, Values, case_id_of
 from broker.gate.decision import NEUTRAL, Decision, FieldVerdict, Outcome, Verdict, outcome_of, reason_of
 from broker.gate.fields import Judged, judge_field, same, stopped
 from broker.gate.reason import UNREADABLE_REASONS, Reason
-from broker.gate.state import PARKED_MS, PROPOSAL_MS, Grave, Memory, OpenProposal, Owners, Parked, RecordState, braked, remembered
+from broker.gate.state import (
+    PARKED_MS,
+    PROPOSAL_MS,
+    Grave,
+    Memory,
+    OpenProposal,
+    Owners,
+    Parked,
+    RecordState,
+    braked,
+    remembered,
+)
 from ownership.map import ObjectMap
 from schemas.version import version_of
 
@@ -23,8 +34,14 @@ Encode = Callable[[Values], bytes]
 
 
 def decide(
-    entry: ObjectMap | None, map_version: int, state: RecordState, change: Change, gate_time_ms: int,
-    *, decode: Decode, encode: Encode,
+    entry: ObjectMap | None,
+    map_version: int,
+    state: RecordState,
+    change: Change,
+    gate_time_ms: int,
+    *,
+    decode: Decode,
+    encode: Encode,
 ) -> Decision:
     """Decide one change; no clock, no randomness, no I/O.
 
@@ -42,7 +59,9 @@ def decide(
         if whole is not None:
             return whole
     if _judged_before(state.memory, change):
-        return Decision(outcome=Outcome.DUPLICATE, reason=Reason.DUPLICATE, map_version=map_version, state=state)
+        return Decision(
+            outcome=Outcome.DUPLICATE, reason=Reason.DUPLICATE, map_version=map_version, state=state
+        )
     if change.deletes:
         return _decide_delete(entry, map_version, state, change, gate_time_ms)
     if state.value is None:
@@ -59,9 +78,14 @@ def _decide_whole(
     """
     owners = state.owners
     if (
-        len(owners) != 1 or owners[0][2] is not None or owners[0][0] != change.system
-        or state.memory.proposals or change.system in state.memory.held or state.value is None
-        or change.values is None or owners[0][1] == change.event_id
+        len(owners) != 1
+        or owners[0][2] is not None
+        or owners[0][0] != change.system
+        or state.memory.proposals
+        or change.system in state.memory.held
+        or state.value is None
+        or change.values is None
+        or owners[0][1] == change.event_id
         or version_of(change.event_id).older_than(version_of(owners[0][1]))
     ):
         return None
@@ -75,7 +99,8 @@ def _decide_whole(
         value=change.value,  # I1: the only owner's own bytes
         revision=state.revision + 1,  # I4
         owners=((change.system, change.event_id, None),),
-        recent=remembered(state.recent, state.value, gate_time_ms), memory=state.memory,
+        recent=remembered(state.recent, state.value, gate_time_ms),
+        memory=state.memory,
     )
     return Decision(Outcome.ACCEPTED, None, map_version, after, writes=True, changed=changed)
 
@@ -101,7 +126,12 @@ def judged_fields(entry: ObjectMap, change: Change) -> tuple[str, ...]:
 
 
 def _decide_upsert(
-    entry: ObjectMap, map_version: int, state: RecordState, change: Change, gate_time_ms: int, decode: Decode,
+    entry: ObjectMap,
+    map_version: int,
+    state: RecordState,
+    change: Change,
+    gate_time_ms: int,
+    decode: Decode,
     encode: Encode,
 ) -> Decision:
     assert state.value is not None
@@ -113,14 +143,25 @@ def _decide_upsert(
         judge_field(judged, name, current.get(name), attempted.get(name), earlier)
         for name in judged_fields(entry, change)
     )
-    if verdicts and all(verdict.reason is Reason.DUPLICATE for verdict in verdicts if verdict.owner == change.system) \
-            and any(verdict.owner == change.system for verdict in verdicts) and not _violations(verdicts):
-        return Decision(outcome=Outcome.DUPLICATE, reason=Reason.DUPLICATE, map_version=map_version, state=state)
+    if (
+        verdicts
+        and all(verdict.reason is Reason.DUPLICATE for verdict in verdicts if verdict.owner == change.system)
+        and any(verdict.owner == change.system for verdict in verdicts)
+        and not _violations(verdicts)
+    ):
+        return Decision(
+            outcome=Outcome.DUPLICATE, reason=Reason.DUPLICATE, map_version=map_version, state=state
+        )
     return _conclude(entry, map_version, state, change, gate_time_ms, verdicts, current, decode, encode)
 
 
 def _decide_missing(
-    entry: ObjectMap, map_version: int, state: RecordState, change: Change, gate_time_ms: int, decode: Decode,
+    entry: ObjectMap,
+    map_version: int,
+    state: RecordState,
+    change: Change,
+    gate_time_ms: int,
+    decode: Decode,
     encode: Encode,
 ) -> Decision:
     """An upsert of a record that does not exist: creation by its authority, or a write that waits (parked)."""
@@ -133,20 +174,23 @@ def _decide_missing(
         return Decision(
             outcome=Outcome.STALE, reason=Reason.STALE, verdicts=stale, map_version=map_version, state=state
         )
-    merged = tuple(
-        parked for parked in state.memory.parked if gate_time_ms - parked.received_ms <= PARKED_MS
-    )
+    merged = tuple(parked for parked in state.memory.parked if gate_time_ms - parked.received_ms <= PARKED_MS)
     base: dict[str, Any] = dict.fromkeys(entry.fields)
     for parked in merged:
         waiting = decode(parked.value)
         base |= {name: waiting.get(name) for name in _own_set(entry, parked.system, parked.fields)}
     # A record about to be created is judged against what it would hold without this change.
-    before = replace(state, owners=tuple((p.system, p.event_id, _own_set(entry, p.system, p.fields)) for p in merged))
+    before = replace(
+        state, owners=tuple((p.system, p.event_id, _own_set(entry, p.system, p.fields)) for p in merged)
+    )
     judged = Judged(entry=entry, system=change.system, event_id=change.event_id, state=before, creates=True)
     verdicts = tuple(
-        judge_field(judged, name, base.get(name), attempted.get(name), ()) for name in judged_fields(entry, change)
+        judge_field(judged, name, base.get(name), attempted.get(name), ())
+        for name in judged_fields(entry, change)
     )
-    if not any(verdict.verdict is Verdict.ACCEPTED and verdict.field == entry.key_field for verdict in verdicts):
+    if not any(
+        verdict.verdict is Verdict.ACCEPTED and verdict.field == entry.key_field for verdict in verdicts
+    ):
         lacking = FieldVerdict(entry.key_field, Verdict.HELD, Reason.INCOMPLETE_RECORD, entry.create)
         others = tuple(v for v in verdicts if v.verdict is not Verdict.ACCEPTED)
         return _refuse(map_version, state, change, (lacking, *others), None)
@@ -164,18 +208,30 @@ def _decide_early(
     owned = _own_set(entry, change.system, change.fields)
     if owned and change.value is not None:
         parked = Parked(
-            system=change.system, event_id=change.event_id, received_ms=change.received_ms,
-            source_time_ms=change.time_ms, topic=change.position.topic, partition=change.position.partition,
-            offset=change.position.offset, fields=change.fields, value=change.value,
+            system=change.system,
+            event_id=change.event_id,
+            received_ms=change.received_ms,
+            source_time_ms=change.time_ms,
+            topic=change.position.topic,
+            partition=change.position.partition,
+            offset=change.position.offset,
+            fields=change.fields,
+            value=change.value,
         )
         others = tuple(waiting for waiting in state.memory.parked if waiting.system != change.system)
         memory = replace(state.memory, parked=(*others, parked))
         verdicts = tuple(
-            FieldVerdict(name, Verdict.PARKED, Reason.RECORD_NOT_YET, change.system, None, attempted.get(name))
-            for name in entry.fields if name in owned
+            FieldVerdict(
+                name, Verdict.PARKED, Reason.RECORD_NOT_YET, change.system, None, attempted.get(name)
+            )
+            for name in entry.fields
+            if name in owned
         )
         return Decision(
-            outcome=Outcome.PARKED, reason=Reason.RECORD_NOT_YET, verdicts=verdicts, map_version=map_version,
+            outcome=Outcome.PARKED,
+            reason=Reason.RECORD_NOT_YET,
+            verdicts=verdicts,
+            map_version=map_version,
             state=replace(state, memory=memory),
         )
     verdicts = tuple(
@@ -192,7 +248,11 @@ def _decide_delete(
     if state.value is None:
         gone = (FieldVerdict(key, Verdict.UNCHANGED, Reason.ALREADY_DELETED, entry.delete),)
         return Decision(
-            outcome=Outcome.ECHO, reason=Reason.ALREADY_DELETED, verdicts=gone, map_version=map_version, state=state
+            outcome=Outcome.ECHO,
+            reason=Reason.ALREADY_DELETED,
+            verdicts=gone,
+            map_version=map_version,
+            state=state,
         )
     if change.system != entry.delete:
         held = stopped(entry, change.system, key, Reason.NOT_DELETE_AUTHORITY, None, None, owner=entry.delete)
@@ -208,11 +268,16 @@ def _decide_delete(
     revision = state.revision + 1  # I4
     grave = Grave(revision=revision, owners=owners, deleted_ms=gate_time_ms)
     return Decision(
-        outcome=Outcome.ACCEPTED, reason=None, map_version=map_version, writes=True,
+        outcome=Outcome.ACCEPTED,
+        reason=None,
+        map_version=map_version,
+        writes=True,
         verdicts=(FieldVerdict(key, Verdict.ACCEPTED, None, entry.delete),),
         changed=frozenset(entry.fields),
         closed=tuple((proposal, "answered_otherwise") for proposal in state.memory.proposals),
-        state=RecordState(revision=revision, owners=owners, memory=Memory(grave=grave, held=state.memory.held)),
+        state=RecordState(
+            revision=revision, owners=owners, memory=Memory(grave=grave, held=state.memory.held)
+        ),
     )
 
 
@@ -235,7 +300,10 @@ def _violations(verdicts: Iterable[FieldVerdict]) -> frozenset[str]:
 
 
 def _refuse(
-    map_version: int, state: RecordState, change: Change, verdicts: tuple[FieldVerdict, ...],
+    map_version: int,
+    state: RecordState,
+    change: Change,
+    verdicts: tuple[FieldVerdict, ...],
     restore: tuple[frozenset[str], int] | None,
 ) -> Decision:
     """Nothing is accepted; `restore` = (fields, gate time) to send the owner's values again."""
@@ -245,14 +313,26 @@ def _refuse(
         memory, allowed = braked(memory, change.system, *restore)
     after = replace(state, memory=memory, revision=state.revision + (1 if allowed else 0))
     return Decision(
-        outcome=outcome_of(verdicts), reason=reason_of(verdicts), verdicts=verdicts, map_version=map_version,
-        state=after, writes=bool(allowed), reassert=(change.system, allowed) if allowed else None,
+        outcome=outcome_of(verdicts),
+        reason=reason_of(verdicts),
+        verdicts=verdicts,
+        map_version=map_version,
+        state=after,
+        writes=bool(allowed),
+        reassert=(change.system, allowed) if allowed else None,
     )
 
 
 def _conclude(
-    entry: ObjectMap, map_version: int, state: RecordState, change: Change, gate_time_ms: int,
-    verdicts: tuple[FieldVerdict, ...], current: Values, decode: Decode, encode: Encode,
+    entry: ObjectMap,
+    map_version: int,
+    state: RecordState,
+    change: Change,
+    gate_time_ms: int,
+    verdicts: tuple[FieldVerdict, ...],
+    current: Values,
+    decode: Decode,
+    encode: Encode,
 ) -> Decision:
     """Put the fields' verdicts together: the merged record, what is remembered, what is asserted again."""
     attempted = change.values or {}
@@ -267,10 +347,14 @@ def _conclude(
     memory = _asked(memory, change, verdicts, gate_time_ms)
     outcome = outcome_of(verdicts)
     decision = Decision(
-        outcome=outcome, reason=reason_of(verdicts), verdicts=verdicts, map_version=map_version,
+        outcome=outcome,
+        reason=reason_of(verdicts),
+        verdicts=verdicts,
+        map_version=map_version,
         state=state if memory is state.memory else replace(state, memory=memory),
         acknowledges=state.revision if outcome is Outcome.ECHO and not drifted else 0,
-        reassert=(change.system, again) if again else None, closed=closed,
+        reassert=(change.system, again) if again else None,
+        closed=closed,
     )
     if not accepted:
         if not again:
@@ -280,7 +364,9 @@ def _conclude(
     values = {**current, **{name: attempted.get(name) for name in accepted}}
     stale = frozenset(verdict.field for verdict in verdicts if verdict.verdict is Verdict.STALE)
     untouched = change.pass_through and entry.sole_owner == change.system and not stale and not violations
-    written = frozenset(name for name in judged_fields(entry, change) if entry.owner_of(name) == change.system)
+    written = frozenset(
+        name for name in judged_fields(entry, change) if entry.owner_of(name) == change.system
+    )
     after = RecordState(
         value=change.value if untouched else encode(values),
         revision=state.revision + 1,  # I4: one more than the last revision of this key, always
@@ -340,16 +426,19 @@ def _answer(
     return replace(memory, proposals=left), closed
 
 
-def _asked(
-    memory: Memory, change: Change, verdicts: Iterable[FieldVerdict], gate_time_ms: int
-) -> Memory:
+def _asked(memory: Memory, change: Change, verdicts: Iterable[FieldVerdict], gate_time_ms: int) -> Memory:
     """Remember what the connection's policy puts to the owners, until they write the field."""
     if change.value is None:
         return memory
     asked = tuple(
         OpenProposal(
-            proposal_id=f"{case_id_of(change.position)}.{verdict.field}", case_id=None, field=verdict.field,
-            owner=verdict.owner, value=change.value, opened_ms=gate_time_ms, expires_ms=gate_time_ms + PROPOSAL_MS,
+            proposal_id=f"{case_id_of(change.position)}.{verdict.field}",
+            case_id=None,
+            field=verdict.field,
+            owner=verdict.owner,
+            value=change.value,
+            opened_ms=gate_time_ms,
+            expires_ms=gate_time_ms + PROPOSAL_MS,
         )
         for verdict in verdicts
         if verdict.verdict is Verdict.PROPOSED and verdict.owner is not None

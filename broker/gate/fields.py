@@ -54,7 +54,9 @@ def judge_field(
     return stopped(entry, judged.system, name, Reason.NOT_OWNER, current, attempted)
 
 
-def _judge_own(judged: Judged, name: str, owner: str, current: Any, attempted: Any, *, equal: bool) -> FieldVerdict:
+def _judge_own(
+    judged: Judged, name: str, owner: str, current: Any, attempted: Any, *, equal: bool
+) -> FieldVerdict:
     last = judged.state.version_of(owner, name)
     if last:
         if last == judged.event_id:
@@ -69,7 +71,13 @@ def _judge_own(judged: Judged, name: str, owner: str, current: Any, attempted: A
 
 
 def stopped(
-    entry: ObjectMap, system: str, name: str, reason: Reason, current: Any, attempted: Any, owner: str | None = None
+    entry: ObjectMap,
+    system: str,
+    name: str,
+    reason: Reason,
+    current: Any,
+    attempted: Any,
+    owner: str | None = None,
 ) -> FieldVerdict:
     """What a violation meets: held, refused or proposed, as the connection's policy says."""
     verdict = _POLICY[entry.policy_of(system)]

@@ -18,24 +18,45 @@ def memory_record(memory: Memory) -> dict[str, Any]:
     return {
         "grave": None
         if grave is None
-        else {"revision": grave.revision, "owners": format_owners(grave.owners), "deleted_ms": grave.deleted_ms},
+        else {
+            "revision": grave.revision,
+            "owners": format_owners(grave.owners),
+            "deleted_ms": grave.deleted_ms,
+        },
         "held": dict(memory.held),
         "parked": [
             {
-                "system": p.system, "event_id": p.event_id, "received_ms": p.received_ms,
-                "source_time_ms": p.source_time_ms, "topic": p.topic, "partition": p.partition, "offset": p.offset,
-                "fields": None if p.fields is None else sorted(p.fields), "value": p.value,
+                "system": p.system,
+                "event_id": p.event_id,
+                "received_ms": p.received_ms,
+                "source_time_ms": p.source_time_ms,
+                "topic": p.topic,
+                "partition": p.partition,
+                "offset": p.offset,
+                "fields": None if p.fields is None else sorted(p.fields),
+                "value": p.value,
             }
             for p in memory.parked
         ],
         "reassertions": [
-            {"system": r.system, "field": r.field, "count": r.count, "last_ms": r.last_ms, "pending": r.pending}
+            {
+                "system": r.system,
+                "field": r.field,
+                "count": r.count,
+                "last_ms": r.last_ms,
+                "pending": r.pending,
+            }
             for r in memory.reassertions
         ],
         "proposals": [
             {
-                "proposal_id": q.proposal_id, "case_id": q.case_id, "field": q.field, "owner": q.owner,
-                "value": q.value, "opened_ms": q.opened_ms, "expires_ms": q.expires_ms,
+                "proposal_id": q.proposal_id,
+                "case_id": q.case_id,
+                "field": q.field,
+                "owner": q.owner,
+                "value": q.value,
+                "opened_ms": q.opened_ms,
+                "expires_ms": q.expires_ms,
             }
             for q in memory.proposals
         ],
@@ -53,7 +74,8 @@ def memory_of(record: Mapping[str, Any]) -> Memory:
         ),
         held=dict(record["held"]),
         parked=tuple(
-            Parked(**{**p, "fields": None if p["fields"] is None else frozenset(p["fields"])}) for p in record["parked"]
+            Parked(**{**p, "fields": None if p["fields"] is None else frozenset(p["fields"])})
+            for p in record["parked"]
         ),
         reassertions=tuple(Reasserted(**r) for r in record["reassertions"]),
         proposals=tuple(OpenProposal(**q) for q in record["proposals"]),

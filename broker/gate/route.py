@@ -31,8 +31,11 @@ class Destination(StrEnum):
 
 
 ENVELOPE = {
-    Destination.STATE: "state", Destination.QUARANTINE: "case", Destination.REFUSALS: "refusal",
-    Destination.PROPOSALS: "proposal", Destination.TRAIL: "trail",
+    Destination.STATE: "state",
+    Destination.QUARANTINE: "case",
+    Destination.REFUSALS: "refusal",
+    Destination.PROPOSALS: "proposal",
+    Destination.TRAIL: "trail",
 }
 """Envelope schema of each destination; authoritative records are in the object's own contract."""
 
@@ -62,7 +65,9 @@ def route(change: Change, decision: Decision, before: RecordState, gate_time_ms:
         return records
     held = [v for v in decision.verdicts if v.verdict is Verdict.HELD]
     if decision.outcome in (Outcome.UNREADABLE, Outcome.QUARANTINED) or held:
-        records.append(Outgoing(Destination.QUARANTINE, change.key, _case(change, decision, before, gate_time_ms)))
+        records.append(
+            Outgoing(Destination.QUARANTINE, change.key, _case(change, decision, before, gate_time_ms))
+        )
     if (refusal := _refusal(change, decision, gate_time_ms)) is not None:
         records.append(Outgoing(Destination.REFUSALS, change.key, refusal, target=change.system))
     known = {question.proposal_id for question in before.memory.proposals}
@@ -76,30 +81,68 @@ def route(change: Change, decision: Decision, before: RecordState, gate_time_ms:
 def _proposed(change: Change, decision: Decision, question: OpenProposal) -> Outgoing:
     verdict = next(v for v in decision.verdicts if v.field == question.field)
     return proposal(
-        change.object, change.key, question, proposer=change.system, by="policy", note=Reason.NOT_OWNER.sentence,
-        current=verdict.authoritative, proposed=verdict.attempted,
+        change.object,
+        change.key,
+        question,
+        proposer=change.system,
+        by="policy",
+        note=Reason.NOT_OWNER.sentence,
+        current=verdict.authoritative,
+        proposed=verdict.attempted,
     )
 
 
 def proposal(
-    object_name: str, key: bytes, question: OpenProposal, *, proposer: str, by: str, note: str, current: Any, proposed: Any
+    object_name: str,
+    key: bytes,
+    question: OpenProposal,
+    *,
+    proposer: str,
+    by: str,
+    note: str,
+    current: Any,
+    proposed: Any,
 ) -> Outgoing:
     """The question as its owner gets it."""
-    field = {"field": question.field, "current": json.dumps(current, default=str), "proposed": json.dumps(proposed, default=str)}
-    return Outgoing(Destination.PROPOSALS, key, {
-        "proposal_id": question.proposal_id, "object": object_name, "key": key, "proposer": proposer, "by": by,
-        "note": note, "fields": [field], "case_id": question.case_id, "opened_ms": question.opened_ms,
-        "expires_ms": question.expires_ms,
-    }, target=question.owner)
+    field = {
+        "field": question.field,
+        "current": json.dumps(current, default=str),
+        "proposed": json.dumps(proposed, default=str),
+    }
+    return Outgoing(
+        Destination.PROPOSALS,
+        key,
+        {
+            "proposal_id": question.proposal_id,
+            "object": object_name,
+            "key": key,
+            "proposer": proposer,
+            "by": by,
+            "note": note,
+            "fields": [field],
+            "case_id": question.case_id,
+            "opened_ms": question.opened_ms,
+            "expires_ms": question.expires_ms,
+        },
+        target=question.owner,
+    )
 
 
 def authoritative(change: Change, decision: Decision) -> Outgoing:
     """The new revision of the record."""
     after = decision.state
     headers = authoritative_headers(
-        object_name=change.object, key=change.key, revision=after.revision, deleted=after.value is None,
-        time_ms=change.time_ms, system=change.system, event_id=change.event_id, changed=decision.changed,
-        owners=format_owners(after.owners), map_version=decision.map_version, ingress_ms=change.received_ms,
+        object_name=change.object,
+        key=change.key,
+        revision=after.revision,
+        deleted=after.value is None,
+        time_ms=change.time_ms,
+        system=change.system,
+        event_id=change.event_id,
+        changed=decision.changed,
+        owners=format_owners(after.owners),
+        map_version=decision.map_version,
+        ingress_ms=change.received_ms,
         reassert=decision.reassert,
     )
     return Outgoing(Destination.AUTHORITATIVE, change.key, after.value, headers, change.object)
@@ -114,45 +157,71 @@ def json_text(value: Any) -> str | None:
     """A value as JSON text for people; None stays None ("nothing")."""
     if value is None:
         return None
-    return json.dumps(value.hex() if isinstance(value, bytes) else value, default=str, ensure_ascii=False, sort_keys=True)
+    return json.dumps(
+        value.hex() if isinstance(value, bytes) else value, default=str, ensure_ascii=False, sort_keys=True
+    )
 
 
 def _verdict(verdict: FieldVerdict) -> dict[str, Any]:
     return {
-        "field": verdict.field, "verdict": verdict.verdict.value,
-        "reason": verdict.reason.code if verdict.reason else "", "owner": verdict.owner,
-        "authoritative": json_text(verdict.authoritative), "attempted": json_text(verdict.attempted),
+        "field": verdict.field,
+        "verdict": verdict.verdict.value,
+        "reason": verdict.reason.code if verdict.reason else "",
+        "owner": verdict.owner,
+        "authoritative": json_text(verdict.authoritative),
+        "attempted": json_text(verdict.attempted),
     }
 
 
 def _case(change: Change, decision: Decision, before: RecordState, gate_time_ms: int) -> dict[str, Any]:
     by_reference = decision.reason is Reason.TOO_LARGE
     return {
-        "case_id": case_id_of(change.position), "object": change.object, "key": change.key, "system": change.system,
-        "event_id": change.event_id or None, "deletes": change.deletes, "source_time_ms": change.time_ms or None,
-        "received_ms": change.received_ms, "gate_time_ms": gate_time_ms, "topic": change.position.topic,
-        "partition": change.position.partition, "offset": change.position.offset,
+        "case_id": case_id_of(change.position),
+        "object": change.object,
+        "key": change.key,
+        "system": change.system,
+        "event_id": change.event_id or None,
+        "deletes": change.deletes,
+        "source_time_ms": change.time_ms or None,
+        "received_ms": change.received_ms,
+        "gate_time_ms": gate_time_ms,
+        "topic": change.position.topic,
+        "partition": change.position.partition,
+        "offset": change.position.offset,
         "sha256": b"" if change.value is None else hashlib.sha256(change.value).digest(),
-        "outcome": decision.outcome.value, "reason": decision.reason.code if decision.reason else "",
-        "detail": decision.detail, "map_version": decision.map_version,
+        "outcome": decision.outcome.value,
+        "reason": decision.reason.code if decision.reason else "",
+        "detail": decision.detail,
+        "map_version": decision.map_version,
         "verdicts": [_verdict(verdict) for verdict in decision.verdicts],
         # I6: the original bytes are kept; only what exceeds a record's limit is kept by reference.
-        "headers": dict(change.headers[:32]), "value": None if by_reference else change.value,
-        "by_reference": by_reference, "authoritative": before.value, "revision": before.revision,
+        "headers": dict(change.headers[:32]),
+        "value": None if by_reference else change.value,
+        "by_reference": by_reference,
+        "authoritative": before.value,
+        "revision": before.revision,
     }
 
 
 def _refusal(change: Change, decision: Decision, gate_time_ms: int) -> dict[str, Any] | None:
     stopped = [v for v in decision.verdicts if v.verdict in (Verdict.HELD, Verdict.REFUSED)]
-    if decision.reason is None or (not stopped and decision.outcome not in (Outcome.UNREADABLE, Outcome.QUARANTINED)):
+    if decision.reason is None or (
+        not stopped and decision.outcome not in (Outcome.UNREADABLE, Outcome.QUARANTINED)
+    ):
         return None
     return {
-        "case_id": case_id_of(change.position), "object": change.object, "key": change.key,
-        "event_id": change.event_id or None, "reason": decision.reason.code,
-        "rule": rule_sentence(change.object, stopped, decision.reason), "what_to_do": decision.reason.what_to_do,
+        "case_id": case_id_of(change.position),
+        "object": change.object,
+        "key": change.key,
+        "event_id": change.event_id or None,
+        "reason": decision.reason.code,
+        "rule": rule_sentence(change.object, stopped, decision.reason),
+        "what_to_do": decision.reason.what_to_do,
         "fields": [verdict.field for verdict in stopped],
         "owners": {verdict.field: verdict.owner for verdict in stopped if verdict.owner},
-        "outcome": decision.outcome.value, "map_version": decision.map_version, "refused_ms": gate_time_ms,
+        "outcome": decision.outcome.value,
+        "map_version": decision.map_version,
+        "refused_ms": gate_time_ms,
     }
 
 
@@ -163,7 +232,8 @@ def rule_sentence(object_name: str, stopped: Iterable[FieldVerdict], reason: Rea
         if verdict.owner:
             owners.setdefault(verdict.owner, []).append(verdict.field)
     named = " ".join(
-        f"{owner} is the system of record of {object_name} {', '.join(fields)}." for owner, fields in owners.items()
+        f"{owner} is the system of record of {object_name} {', '.join(fields)}."
+        for owner, fields in owners.items()
     )
     return f"{named} {reason.sentence}".strip()
 
@@ -172,7 +242,9 @@ def _trail(change: Change, decision: Decision, gate_time_ms: int) -> Iterator[Ou
     kinds = (Outcome.ECHO, Outcome.STALE, Outcome.PARKED, Outcome.REFUSED, Outcome.PROPOSED)
     fields = [verdict.field for verdict in decision.verdicts]
     if decision.outcome in kinds:
-        yield trail(change, decision, gate_time_ms, decision.outcome.value, fields, revision=decision.acknowledges)
+        yield trail(
+            change, decision, gate_time_ms, decision.outcome.value, fields, revision=decision.acknowledges
+        )
     if decision.reassert is not None:
         again = sorted(decision.reassert[1])
         yield trail(change, decision, gate_time_ms, "reasserted", again, revision=decision.state.revision)
@@ -181,11 +253,22 @@ def _trail(change: Change, decision: Decision, gate_time_ms: int) -> Iterator[Ou
         assert isinstance(line.body, dict)
         place = {"topic": parked.topic, "partition": parked.partition, "offset": parked.offset}
         yield Outgoing(
-            line.destination, line.key, {**line.body, "system": parked.system, "event_id": parked.event_id, **place}
+            line.destination,
+            line.key,
+            {**line.body, "system": parked.system, "event_id": parked.event_id, **place},
         )
     for proposal, result in decision.closed:
-        yield closing(change.object, change.key, change.position, proposal, result, decision.map_version, gate_time_ms,
-                      received_ms=change.received_ms, revision=decision.state.revision)
+        yield closing(
+            change.object,
+            change.key,
+            change.position,
+            proposal,
+            result,
+            decision.map_version,
+            gate_time_ms,
+            received_ms=change.received_ms,
+            revision=decision.state.revision,
+        )
 
 
 def trail(
@@ -193,33 +276,93 @@ def trail(
 ) -> Outgoing:
     """One line of the trail about a change."""
     return trail_line(
-        kind=kind, object_name=change.object, key=change.key, system=change.system, event_id=change.event_id or None,
-        position=change.position, reason=decision.reason.code if decision.reason else "", fields=fields,
-        revision=revision, map_version=decision.map_version, received_ms=change.received_ms, gate_time_ms=gate_time_ms,
+        kind=kind,
+        object_name=change.object,
+        key=change.key,
+        system=change.system,
+        event_id=change.event_id or None,
+        position=change.position,
+        reason=decision.reason.code if decision.reason else "",
+        fields=fields,
+        revision=revision,
+        map_version=decision.map_version,
+        received_ms=change.received_ms,
+        gate_time_ms=gate_time_ms,
     )
 
 
 def closing(
-    object_name: str, key: bytes, position: Position, proposal: OpenProposal, result: str, map_version: int,
-    gate_time_ms: int, *, received_ms: int, revision: int = 0,
+    object_name: str,
+    key: bytes,
+    position: Position,
+    proposal: OpenProposal,
+    result: str,
+    map_version: int,
+    gate_time_ms: int,
+    *,
+    received_ms: int,
+    revision: int = 0,
 ) -> Outgoing:
     """The trail's line about a question that was answered, or was not."""
     return trail_line(
-        kind="proposal_closed", object_name=object_name, key=key, system=proposal.owner, event_id=None,
-        position=position, reason="", fields=[proposal.field], revision=revision, map_version=map_version,
-        received_ms=received_ms, gate_time_ms=gate_time_ms, case_id=proposal.case_id, result=result,
+        kind="proposal_closed",
+        object_name=object_name,
+        key=key,
+        system=proposal.owner,
+        event_id=None,
+        position=position,
+        reason="",
+        fields=[proposal.field],
+        revision=revision,
+        map_version=map_version,
+        received_ms=received_ms,
+        gate_time_ms=gate_time_ms,
+        case_id=proposal.case_id,
+        result=result,
     )
 
 
 def trail_line(
-    *, kind: str, object_name: str, key: bytes, system: str, event_id: str | None, position: Position, reason: str,
-    fields: list[str], map_version: int, received_ms: int, gate_time_ms: int, revision: int = 0,
-    case_id: str | None = None, by: str | None = None, note: str | None = None, result: str | None = None,
+    *,
+    kind: str,
+    object_name: str,
+    key: bytes,
+    system: str,
+    event_id: str | None,
+    position: Position,
+    reason: str,
+    fields: list[str],
+    map_version: int,
+    received_ms: int,
+    gate_time_ms: int,
+    revision: int = 0,
+    case_id: str | None = None,
+    by: str | None = None,
+    note: str | None = None,
+    result: str | None = None,
 ) -> Outgoing:
     """One line of the trail."""
-    return Outgoing(Destination.TRAIL, key, {
-        "kind": kind, "object": object_name, "key": key, "system": system, "event_id": event_id,
-        "topic": position.topic, "partition": position.partition, "offset": position.offset, "reason": reason,
-        "fields": fields, "revision": revision, "map_version": map_version, "received_ms": received_ms,
-        "gate_time_ms": gate_time_ms, "case_id": case_id, "by": by, "note": note, "result": result,
-    })
+    return Outgoing(
+        Destination.TRAIL,
+        key,
+        {
+            "kind": kind,
+            "object": object_name,
+            "key": key,
+            "system": system,
+            "event_id": event_id,
+            "topic": position.topic,
+            "partition": position.partition,
+            "offset": position.offset,
+            "reason": reason,
+            "fields": fields,
+            "revision": revision,
+            "map_version": map_version,
+            "received_ms": received_ms,
+            "gate_time_ms": gate_time_ms,
+            "case_id": case_id,
+            "by": by,
+            "note": note,
+            "result": result,
+        },
+    )

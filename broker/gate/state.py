@@ -122,7 +122,9 @@ class RecordState:
 NO_RECORD = RecordState()
 
 
-def remembered(recent: tuple[tuple[int, bytes], ...], replaced: bytes, gate_time_ms: int) -> tuple[tuple[int, bytes], ...]:
+def remembered(
+    recent: tuple[tuple[int, bytes], ...], replaced: bytes, gate_time_ms: int
+) -> tuple[tuple[int, bytes], ...]:
     """`recent` with one more replaced value, without those that are too old or too many."""
     kept = [entry for entry in recent if gate_time_ms - entry[0] < RECENT_MS]
     return (*kept[-(RECENT_MAX - 1) :], (gate_time_ms, replaced))
@@ -137,7 +139,9 @@ def braked(
     for name in sorted(fields):
         entry = entries.get((system, name))
         if entry is None or gate_time_ms - entry.last_ms > 2 * BRAKE_MS_MAX:
-            entries[system, name] = Reasserted(system=system, field=name, count=1, last_ms=gate_time_ms, pending=False)
+            entries[system, name] = Reasserted(
+                system=system, field=name, count=1, last_ms=gate_time_ms, pending=False
+            )
             allowed.add(name)
         elif gate_time_ms >= entry.due_ms:
             entries[system, name] = replace(entry, count=entry.count + 1, last_ms=gate_time_ms, pending=False)

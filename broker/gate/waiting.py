@@ -49,7 +49,13 @@ def elapse(state: RecordState, gate_time_ms: int) -> Elapsed:
 
 
 def ask_owner(
-    entry: ObjectMap, state: RecordState, *, case_id: str, fields: Sequence[str], value: bytes, gate_time_ms: int
+    entry: ObjectMap,
+    state: RecordState,
+    *,
+    case_id: str,
+    fields: Sequence[str],
+    value: bytes,
+    gate_time_ms: int,
 ) -> tuple[RecordState, tuple[OpenProposal, ...]]:
     """Put the attempted values of a case to the owners of their fields; (state after, questions opened).
 
@@ -58,8 +64,13 @@ def ask_owner(
     known = {(proposal.case_id, proposal.field) for proposal in state.memory.proposals}
     opened = tuple(
         OpenProposal(
-            proposal_id=f"{case_id}.{name}", case_id=case_id, field=name, owner=owner, value=value,
-            opened_ms=gate_time_ms, expires_ms=gate_time_ms + PROPOSAL_MS,
+            proposal_id=f"{case_id}.{name}",
+            case_id=case_id,
+            field=name,
+            owner=owner,
+            value=value,
+            opened_ms=gate_time_ms,
+            expires_ms=gate_time_ms + PROPOSAL_MS,
         )
         for name in fields
         if (owner := entry.owner_of(name)) is not None and (case_id, name) not in known

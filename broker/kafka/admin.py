@@ -138,5 +138,7 @@ def _wait(made: Mapping[Any, Any], what: str, accepted: Iterable[int] = ()) -> N
             outcome.result(timeout=TIMEOUT_S)
         except KafkaException as error:
             if error.args[0].code() not in accepted:
-                msg = f"cannot {what} {subject}: {error.args[0].str()} [kafka.refused] Sign in as a super user."
+                msg = (
+                    f"cannot {what} {subject}: {error.args[0].str()} [kafka.refused] Sign in as a super user."
+                )
                 raise KafkaRefused(msg) from error

@@ -22,13 +22,20 @@ RETRY_S = 0.2
 
 
 def prepare(
-    admin: AdminClient, documents: Mapping[str, str], passwords: Mapping[str, str], *, partitions: int, slots: int,
+    admin: AdminClient,
+    documents: Mapping[str, str],
+    passwords: Mapping[str, str],
+    *,
+    partitions: int,
+    slots: int,
     replicas: int = 1,
 ) -> None:
     """Make what the map's files need; running it again changes nothing. The map is checked first (I7)."""
     rules = rules_of(documents, 0)
     make_users(admin, passwords)
-    make_topics(admin, topics.plan(rules.ownership_map, partitions=partitions, slots=slots), replicas=replicas)
+    make_topics(
+        admin, topics.plan(rules.ownership_map, partitions=partitions, slots=slots), replicas=replicas
+    )
     make_acls(admin, rules.ownership_map)
 
 
@@ -36,8 +43,11 @@ def published_map(access: KafkaAccess) -> tuple[int, str]:
     """(version, digest) of the newest map on Kafka; (0, "") when there is none."""
     consumer = Consumer(
         {
-            **access.librdkafka_options(), "group.id": "control.map", "enable.auto.commit": False,
-            "isolation.level": "read_committed", "enable.partition.eof": True,
+            **access.librdkafka_options(),
+            "group.id": "control.map",
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
         }
     )
     try:
@@ -79,12 +89,18 @@ def publish_map(access: KafkaAccess, documents: Mapping[str, str], by: str) -> i
         return version
     rules_of(documents, version + 1)
     record = {
-        "version": version + 1, "digest": wanted, "documents": dict(documents), "by": by, "published_ms": now_ms(),
+        "version": version + 1,
+        "digest": wanted,
+        "documents": dict(documents),
+        "by": by,
+        "published_ms": now_ms(),
     }
     producer = Producer({**access.librdkafka_options(), "enable.idempotence": True, "acks": "all"})
     failures: list[str] = []
     producer.produce(
-        topics.OWNERSHIP_MAP, envelopes().codec.encode(envelopes().id_of("map"), record), b"map",
+        topics.OWNERSHIP_MAP,
+        envelopes().codec.encode(envelopes().id_of("map"), record),
+        b"map",
         on_delivery=lambda error, _: failures.append(error.str()) if error else None,
     )
     if producer.flush(TIMEOUT_S) or failures:

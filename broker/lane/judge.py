@@ -108,7 +108,11 @@ class Judge:
                 (waiting.add if state.memory.waits else waiting.discard)(key)
         ledger = judged.ledger
         memory.positions, memory.gate_time_ms = dict(ledger["positions"]), judged.gate_time_ms
-        memory.sequence, memory.chain, memory.map_version = ledger["sequence"], ledger["chain"], ledger["map_version"]
+        memory.sequence, memory.chain, memory.map_version = (
+            ledger["sequence"],
+            ledger["chain"],
+            ledger["map_version"],
+        )
 
     def _state(self, judged: Judged, shelf: Shelf, key: bytes) -> RecordState | None:
         pending = judged.states.get(shelf)
@@ -120,9 +124,15 @@ class Judge:
         self, rules: Rules, judged: Judged, record: LogRecord, system: str, object_name: str, digest: Any
     ) -> None:
         change = read(
-            rules.ownership_map, rules.readers, object_name=object_name, system=system, key=record.key,
-            position=Position(record.topic, record.partition, record.offset), received_ms=record.timestamp,
-            headers=record.headers, value=record.value,
+            rules.ownership_map,
+            rules.readers,
+            object_name=object_name,
+            system=system,
+            key=record.key,
+            position=Position(record.topic, record.partition, record.offset),
+            received_ms=record.timestamp,
+            headers=record.headers,
+            value=record.value,
         )
         shelf = (object_name, record.partition)
         known = self._state(judged, shelf, change.key)
@@ -131,8 +141,13 @@ class Judge:
         state = known or NO_RECORD
         entry, reader = rules.ownership_map.objects.get(object_name), rules.readers.get(object_name)
         decision = decide(
-            entry, rules.ownership_map.version, state, change, judged.gate_time_ms,
-            decode=reader.decode if reader else _nothing, encode=reader.encode if reader else _nothing,
+            entry,
+            rules.ownership_map.version,
+            state,
+            change,
+            judged.gate_time_ms,
+            decode=reader.decode if reader else _nothing,
+            encode=reader.encode if reader else _nothing,
         )
         self._count(judged, change, decision, digest)
         if decision.state is not state:
@@ -181,27 +196,43 @@ class Judge:
             keys = [record.key or b""]
         for key in keys:
             context = Context(
-                entry=entry, map_version=rules.ownership_map.version, reader=reader, key=key,
-                position=Position(record.topic, record.partition, record.offset), received_ms=record.timestamp,
+                entry=entry,
+                map_version=rules.ownership_map.version,
+                reader=reader,
+                key=key,
+                position=Position(record.topic, record.partition, record.offset),
+                received_ms=record.timestamp,
                 gate_time_ms=judged.gate_time_ms,
             )
             self._act(judged, shelf, context, None if tick else command)
 
     def _act(self, judged: Judged, shelf: Shelf, context: Context, command: Mapping[str, Any] | None) -> None:
         state = self._state(judged, shelf, context.key) or NO_RECORD
-        after, records = pass_time(context, state) if command is None else judge_command(context, state, command)
+        after, records = (
+            pass_time(context, state) if command is None else judge_command(context, state, command)
+        )
         if after is not state:
             judged.states.setdefault(shelf, {})[context.key] = after
             judged.revisions += after.revision - state.revision
         judged.outgoing += [(outgoing, shelf[1]) for outgoing in records]
 
-    def _ledger(self, rules: Rules, judged: Judged, positions: dict[str, int], digest: bytes) -> dict[str, Any]:
+    def _ledger(
+        self, rules: Rules, judged: Judged, positions: dict[str, int], digest: bytes
+    ) -> dict[str, Any]:
         memory = self.memory
         record: dict[str, Any] = {
-            "slot": memory.slot, "sequence": memory.sequence + 1, "worker": self.worker, "positions": positions,
-            "map_version": rules.ownership_map.version, "gate_time_ms": judged.gate_time_ms,
-            "received": sum(judged.account.values()), "commands": judged.commands, "account": dict(judged.account),
-            "revisions": judged.revisions, "decisions_digest": digest, "previous_chain": memory.chain,
+            "slot": memory.slot,
+            "sequence": memory.sequence + 1,
+            "worker": self.worker,
+            "positions": positions,
+            "map_version": rules.ownership_map.version,
+            "gate_time_ms": judged.gate_time_ms,
+            "received": sum(judged.account.values()),
+            "commands": judged.commands,
+            "account": dict(judged.account),
+            "revisions": judged.revisions,
+            "decisions_digest": digest,
+            "previous_chain": memory.chain,
         }
         record["chain"] = chain_of(record)
         return record

@@ -47,7 +47,9 @@ def verify(records: Iterable[Mapping[str, Any]]) -> list[LedgerFault]:
         if chain_of(record) != record["chain"]:
             fault("the record was edited: its chain does not fit its contents")
         if sum(record["account"].values()) != record["received"]:
-            fault(f"{record['received']} changes were read, {sum(record['account'].values())} have an outcome")
+            fault(
+                f"{record['received']} changes were read, {sum(record['account'].values())} have an outcome"
+            )
         if previous is None:
             if sequence == 1 and record["previous_chain"] != b"":
                 fault("the first record has a predecessor")

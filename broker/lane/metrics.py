@@ -21,7 +21,9 @@ class GateMetrics:
             "solesource_gate_changes", "Changes judged by this worker.", ["outcome"], registry=self._registry
         )
         self._last = Gauge(
-            "solesource_gate_last_commit_timestamp_seconds", "When a slot last committed.", ["slot"],
+            "solesource_gate_last_commit_timestamp_seconds",
+            "When a slot last committed.",
+            ["slot"],
             registry=self._registry,
         )
 

@@ -15,7 +15,10 @@ BATCH_BYTES_MAX = 4 * 1024 * 1024
 
 def in_order(partitions: Iterable[Sequence[Any]]) -> list[Any]:
     """The records of several partitions in the order of judging."""
-    return [record for _, record in heapq.merge(*(_keyed(records) for records in partitions), key=lambda pair: pair[0])]
+    return [
+        record
+        for _, record in heapq.merge(*(_keyed(records) for records in partitions), key=lambda pair: pair[0])
+    ]
 
 
 def _keyed(records: Sequence[Any]) -> Iterator[tuple[tuple[int, str, int, int], Any]]:

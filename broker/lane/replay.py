@@ -25,8 +25,12 @@ _POLL_MS = 1000
 def reader_of(access: KafkaAccess, **options: Any) -> AIOKafkaConsumer:
     """A consumer without a group that sees committed records only and never jumps."""
     return AIOKafkaConsumer(
-        **access.client_options(), isolation_level="read_committed", enable_auto_commit=False,
-        auto_offset_reset="none", max_partition_fetch_bytes=1024 * 1024, **options,
+        **access.client_options(),
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        max_partition_fetch_bytes=1024 * 1024,
+        **options,
     )
 
 
@@ -106,9 +110,18 @@ async def load_shelves(consumer: AIOKafkaConsumer, memory: SlotMemory, shelves: 
         revision, owners = state.revision, state.owners
         if kept.grave is not None and state.value is None:
             revision, owners = max(revision, kept.grave.revision), owners or kept.grave.owners
-        restore(memory, shelf, key, RecordState(
-            value=state.value, revision=revision, owners=owners, recent=state.recent, memory=kept,
-        ))
+        restore(
+            memory,
+            shelf,
+            key,
+            RecordState(
+                value=state.value,
+                revision=revision,
+                owners=owners,
+                recent=state.recent,
+                memory=kept,
+            ),
+        )
 
 
 def _revised(before: RecordState, record: Any) -> RecordState:

@@ -38,8 +38,12 @@ class Lane(Service):
     """Owns slots and their transactions; hands batches to the gate's agent."""
 
     def __init__(
-        self, access: KafkaAccess, slots: int, submit: Callable[[Batch], Awaitable[None]],
-        committed: Callable[[int, Judged], None], **kwargs: Any,
+        self,
+        access: KafkaAccess,
+        slots: int,
+        submit: Callable[[Batch], Awaitable[None]],
+        committed: Callable[[int, Judged], None],
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self._access = access
@@ -68,8 +72,13 @@ class Lane(Service):
 
     async def _balance(self) -> None:
         consumer = AIOKafkaConsumer(
-            **self._access.client_options(), group_id=GROUP, enable_auto_commit=False, session_timeout_ms=SESSION_MS,
-            heartbeat_interval_ms=1000, rebalance_timeout_ms=10_000, metadata_max_age_ms=30_000,
+            **self._access.client_options(),
+            group_id=GROUP,
+            enable_auto_commit=False,
+            session_timeout_ms=SESSION_MS,
+            heartbeat_interval_ms=1000,
+            rebalance_timeout_ms=10_000,
+            metadata_max_age_ms=30_000,
         )
         consumer.subscribe(topics=[topics.SLOTS], listener=_Listener(self))
         await consumer.start()
@@ -141,7 +150,9 @@ class Lane(Service):
                 log.warning("slot.failed", slot=slot.number, attempt=failures, error=repr(error)[:300])
                 if failures >= ATTEMPTS_MAX and not isinstance(error, KafkaError):
                     log.error("slot.given_up", slot=slot.number)
-                    os._exit(LEAVE_STATUS)  # nothing in this process is to be believed; the supervisor starts another
+                    os._exit(
+                        LEAVE_STATUS
+                    )  # nothing in this process is to be believed; the supervisor starts another
                 await asyncio.sleep(min(0.2 * 2 ** min(failures, 6), 5.0))
 
     async def close(self, numbers: Collection[int]) -> None:

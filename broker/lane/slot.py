@@ -24,7 +24,6 @@ from broker.lane.replay import load_shelves, reader_of, rebuild
 from broker.lane.transaction import SlotWriter
 from broker.rules import Rules
 
-
 POLL_MS = 200
 FETCH_RECORDS_MAX = 3000
 log = structlog.get_logger()
@@ -44,8 +43,13 @@ class Slot:
     """One slot while this worker owns it."""
 
     def __init__(
-        self, number: int, access: KafkaAccess, maps: MapFollower, submit: Callable[[Batch], Awaitable[None]],
-        worker: str, committed: Callable[[int, Judged], None],
+        self,
+        number: int,
+        access: KafkaAccess,
+        maps: MapFollower,
+        submit: Callable[[Batch], Awaitable[None]],
+        worker: str,
+        committed: Callable[[int, Judged], None],
     ) -> None:
         self.number = number
         self._access = access
@@ -129,8 +133,13 @@ class Slot:
         # I10: never skipped. Its neighbours go on; a person must say what becomes of the gap.
         self.parked.add(place)
         log.error(
-            "slot.changes_lost", slot=self.number, topic=place.topic, partition=place.partition, wanted=wanted,
-            begin=begin, what_to_do="Changes were deleted before they were judged. Publish them again, then reset.",
+            "slot.changes_lost",
+            slot=self.number,
+            topic=place.topic,
+            partition=place.partition,
+            wanted=wanted,
+            begin=begin,
+            what_to_do="Changes were deleted before they were judged. Publish them again, then reset.",
         )
 
     async def _round(self, consumer: Any, writer: SlotWriter, judge: Judge) -> None:

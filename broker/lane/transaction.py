@@ -34,9 +34,15 @@ class SlotWriter:
     def __init__(self, access: KafkaAccess, slot: int) -> None:
         self._slot = slot
         self._producer = AIOKafkaProducer(
-            **access.client_options(), client_id=f"gate-{slot}", acks="all", linger_ms=0,
-            transactional_id=transactional_id(slot), transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
-            max_batch_size=BATCH_BYTES_MAX, max_request_size=REQUEST_BYTES_MAX, request_timeout_ms=40_000,
+            **access.client_options(),
+            client_id=f"gate-{slot}",
+            acks="all",
+            linger_ms=0,
+            transactional_id=transactional_id(slot),
+            transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+            max_batch_size=BATCH_BYTES_MAX,
+            max_request_size=REQUEST_BYTES_MAX,
+            request_timeout_ms=40_000,
         )
         self._ids = {name: envelopes().id_of(name) for name in (*ENVELOPE.values(), "ledger")}
         self._codec = envelopes().codec
@@ -49,7 +55,9 @@ class SlotWriter:
         """Let go of the producer; an open transaction is aborted by Kafka or by the next owner of the slot."""
         await self._producer.stop()
 
-    async def commit(self, rules: Rules, outgoing: Iterable[tuple[Outgoing, int]], ledger: dict[str, Any]) -> None:
+    async def commit(
+        self, rules: Rules, outgoing: Iterable[tuple[Outgoing, int]], ledger: dict[str, Any]
+    ) -> None:
         """Write the records and the ledger in one transaction. Any exception: nothing of it is to be relied on."""
         producer = self._producer
         await producer.begin_transaction()
@@ -66,7 +74,12 @@ class SlotWriter:
         await producer.commit_transaction()
 
     async def _append(
-        self, rules: Rules, record: Outgoing, partition: int, builders: dict[tuple[str, int], Any], sent: list[Any]
+        self,
+        rules: Rules,
+        record: Outgoing,
+        partition: int,
+        builders: dict[tuple[str, int], Any],
+        sent: list[Any],
     ) -> None:
         topic, place = self._place(record, partition)
         body = record.body
@@ -92,8 +105,14 @@ class SlotWriter:
                 return topics.TRAIL, self._slot
 
     async def _put(
-        self, topic: str, partition: int, key: bytes, value: bytes | None, headers: Any,
-        builders: dict[tuple[str, int], Any], sent: list[Any],
+        self,
+        topic: str,
+        partition: int,
+        key: bytes,
+        value: bytes | None,
+        headers: Any,
+        builders: dict[tuple[str, int], Any],
+        sent: list[Any],
     ) -> None:
         builder = builders.get((topic, partition))
         if builder is None:

@@ -42,15 +42,31 @@ def test_every_outcome_of_a_change(estate: Estate) -> None:
     send("erp", "C-1", {"credit_limit": Decimal("500.00")}, fields=["credit_limit"])
     send("crm", "C-1", {"name": "Ada", "email": "ada@example.com"}, event_id="seq:0:0000000000000100")
     estate.settle(before + 2)
-    send("crm", "C-1", {"name": "Ada L", "email": "ada@example.com", "credit_limit": Decimal("500.00")}, event_id="seq:0:0000000000000101")
-    send("crm", "C-1", {"name": "Ada L", "email": "ada@example.com", "credit_limit": Decimal("500.00")}, event_id="seq:0:0000000000000101")
+    send(
+        "crm",
+        "C-1",
+        {"name": "Ada L", "email": "ada@example.com", "credit_limit": Decimal("500.00")},
+        event_id="seq:0:0000000000000101",
+    )
+    send(
+        "crm",
+        "C-1",
+        {"name": "Ada L", "email": "ada@example.com", "credit_limit": Decimal("500.00")},
+        event_id="seq:0:0000000000000101",
+    )
     send("crm", "C-1", {"name": "Old"}, fields=["name"], event_id="seq:0:0000000000000099")
     estate.settle(before + 5)
     send("erp", "C-1", {"name": "Ada L", "credit_limit": Decimal("500.00")}, fields=["name", "credit_limit"])
     send("erp", "C-1", {"name": "Eve", "credit_limit": Decimal("900.00")}, fields=["name", "credit_limit"])
     account = estate.settle(before + 7)
     expected = {
-        "received": before + 7, "parked": 1, "accepted": 2, "duplicate": 1, "stale": 1, "echo": 1, "partly_accepted": 1
+        "received": before + 7,
+        "parked": 1,
+        "accepted": 2,
+        "duplicate": 1,
+        "stale": 1,
+        "echo": 1,
+        "partly_accepted": 1,
     }
     assert account == expected
     history = revisions(estate, "C-1")
@@ -72,8 +88,14 @@ def test_every_outcome_of_a_change(estate: Estate) -> None:
 def test_what_cannot_be_accepted_is_held_and_nothing_else_stops(estate: Estate) -> None:
     before = estate.account()["received"]
     send = estate.send
-    headers = [("ce_specversion", b"1.0"), ("ce_id", b"x"), ("ce_source", b"/erp"), ("ce_type", b"customer.upsert"),
-               ("ce_time", b"2026-11-24T10:00:00Z"), ("ce_fields", b"*")]
+    headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", b"x"),
+        ("ce_source", b"/erp"),
+        ("ce_type", b"customer.upsert"),
+        ("ce_time", b"2026-11-24T10:00:00Z"),
+        ("ce_fields", b"*"),
+    ]
     send("crm", "B-1", {"name": "x"}, headers=headers)
     send("billing", "B-1", {"name": "x"})
     send("crm", "B-1", None, value=b"\x00\x00\x00\x00\x64\xff\xff\xff\xff\xff")
@@ -87,11 +109,25 @@ def test_what_cannot_be_accepted_is_held_and_nothing_else_stops(estate: Estate) 
     send("crm", "B-2", {"name": "x"}, fields=["nonsense"])
     account = estate.settle(before + 11)
     assert sum(v for k, v in account.items() if k != "received") == account["received"]
-    held = [case["reason"] for case in estate.envelopes("quarantine") if case["key"] in (b"B-1", b"B-2", b"", b"C-unknown")]
-    assert sorted(held) == sorted([
-        "bad_key", "claim_mismatch", "malformed_envelope", "malformed_envelope", "not_create_authority",
-        "system_not_listed", "too_large", "unknown_field", "unknown_schema", "unreadable",
-    ])
+    held = [
+        case["reason"]
+        for case in estate.envelopes("quarantine")
+        if case["key"] in (b"B-1", b"B-2", b"", b"C-unknown")
+    ]
+    assert sorted(held) == sorted(
+        [
+            "bad_key",
+            "claim_mismatch",
+            "malformed_envelope",
+            "malformed_envelope",
+            "not_create_authority",
+            "system_not_listed",
+            "too_large",
+            "unknown_field",
+            "unknown_schema",
+            "unreadable",
+        ]
+    )
     large = next(c for c in estate.envelopes("quarantine") if c["reason"] == "too_large")
     assert large["by_reference"] and large["value"] is None and len(large["sha256"]) == 32
     assert revisions(estate, "B-2")[0][1]["name"] == "Good"
@@ -99,6 +135,7 @@ def test_what_cannot_be_accepted_is_held_and_nothing_else_stops(estate: Estate) 
 
 def test_a_misrouted_key_is_held(estate: Estate) -> None:
     from schemas.keys import partition_of
+
     before = estate.account()["received"]
     wrong = (partition_of(b"M-1", 4) + 1) % 4
     estate.send("crm", "M-1", {"name": "x"}, partition=wrong)
@@ -134,7 +171,9 @@ def test_kafka_refuses_a_foreign_principal(estate: Estate) -> None:
     assert failed == ["TOPIC_AUTHORIZATION_FAILED"]
     for user in ("crm", "control", "console"):
         producer = Producer(estate.access(user).librdkafka_options())
-        producer.produce("authoritative.customer", b"x", b"k", on_delivery=lambda e, _: failed.append(e.name()))
+        producer.produce(
+            "authoritative.customer", b"x", b"k", on_delivery=lambda e, _: failed.append(e.name())
+        )
         producer.flush(15)
     assert failed == ["TOPIC_AUTHORIZATION_FAILED"] * 4
 

@@ -1,0 +1,133 @@
+"""`solesource doctor`: looks at what the product stands on and says what is wrong and what to do. Changes nothing."""
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from broker import topics
+from broker.cli.output import DIFFERENCES, AsJson, show, table_of
+from broker.kafka.admin import admin_client
+from broker.kafka.estate import published_map
+from broker.kafka.reading import TopicReader
+from broker.rules import rules_of
+from broker.settings import Settings
+from broker.store.engine import open_store, reading
+from ownership.load import digest_of
+
+PINNED = {"faust-streaming": "0.15.3", "aiokafka": "0.14.0"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at."""
+
+    check: str
+    good: bool
+    detail: str
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Look at everything; a check that cannot be made is a finding too."""
+    checks: list[tuple[str, Callable[[Settings], str]]] = [
+        ("pinned versions", _versions),
+        ("compiled parts", _compiled),
+        ("credentials file", _credentials),
+        ("ownership map", _map),
+        ("Kafka answers", _kafka),
+        ("map on Kafka", _published),
+        ("topics", _topics),
+        ("read models", _store),
+    ]
+    for name, check in checks:
+        try:
+            yield Finding(name, good=True, detail=check(settings))
+        except Exception as error:  # noqa: BLE001 - whatever is wrong is what the doctor is asked for
+            yield Finding(name, good=False, detail=str(error))
+
+
+def _versions(_: Settings) -> str:
+    wrong = [
+        f"{name} {version(name)} instead of {wanted}"
+        for name, wanted in PINNED.items()
+        if version(name) != wanted
+    ]
+    if wrong:
+        raise RuntimeError("; ".join(wrong) + ". Install from requirements/base.txt.")
+    return ", ".join(f"{name} {wanted}" for name, wanted in PINNED.items())
+
+
+def _compiled(_: Settings) -> str:
+    import aiokafka.record._crecords
+    import fastavro._read
+    import faust._cython.streams
+
+    parts = (aiokafka.record._crecords, faust._cython.streams, fastavro._read)  # noqa: SLF001 - is it there at all
+    if sys.flags.optimize:
+        msg = "Python runs with -O, which takes the checks out. Run it without."
+        raise RuntimeError(msg)
+    return f"{len(parts)} compiled parts, assertions on"
+
+
+def _credentials(settings: Settings) -> str:
+    mode = Path(settings.credentials_path).stat().st_mode & 0o077
+    if mode:
+        msg = f"{settings.credentials_path} can be read by others. Run: chmod 600 {settings.credentials_path}"
+        raise RuntimeError(msg)
+    return f"{settings.credentials_path} is its owner's alone"
+
+
+def _map(settings: Settings) -> str:
+    found = rules_of(settings.map_documents(), 0).ownership_map
+    return f"{len(found.objects)} objects, {len(found.systems)} systems, in order"
+
+
+def _kafka(settings: Settings) -> str:
+    cluster = admin_client(settings.access("control")).list_topics(timeout=10)
+    return f"{len(cluster.brokers)} broker(s) at {settings.bootstrap}, signed in as control"
+
+
+def _published(settings: Settings) -> str:
+    number, digest = published_map(settings.access("control"))
+    if digest != digest_of(settings.map_documents()):
+        msg = f"version {number} on Kafka differs from the files. Start control, which publishes them."
+        raise RuntimeError(msg)
+    return f"version {number} is what the files say"
+
+
+def _topics(settings: Settings) -> str:
+    found = rules_of(settings.map_documents(), 0).ownership_map
+    reader, faults, count = TopicReader(settings.access("control")), [], 0
+    try:
+        for plan in topics.plan(found, partitions=settings.partitions, slots=settings.slots):
+            if plan.name == topics.SLOTS or plan.name.startswith("state."):
+                continue  # the gate's own; control may not look into them
+            count += 1
+            partitions = len(reader.partitions(plan.name))
+            if partitions != plan.partitions:
+                faults.append(f"{plan.name} has {partitions} partitions instead of {plan.partitions}")
+    finally:
+        reader.close()
+    if faults:
+        raise RuntimeError("; ".join(faults))
+    return f"{count} topics with the partitions they should have"
+
+
+def _store(settings: Settings) -> str:
+    with reading(open_store(settings.store_url)):
+        return "the database answers"
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Examine this installation; exit status 2 when something needs attention."""
+    findings = list(examine(Settings()))
+    rows: list[dict[str, Any]] = [
+        {"check": f.check, "result": "good" if f.good else "ATTENTION", "detail": f.detail} for f in findings
+    ]
+    show(rows, as_json=as_json, table=table_of(rows, {"check": "Looked at", "result": "", "detail": "Found"}))
+    if not all(finding.good for finding in findings):
+        raise typer.Exit(DIFFERENCES)

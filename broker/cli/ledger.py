@@ -1,0 +1,69 @@
+"""`solesource ledger verify`: does the open account balance, and does every batch follow from the one before."""
+
+from typing import Any
+
+import typer
+
+from broker import topics
+from broker.cli.output import DIFFERENCES, AsJson, show, table_of
+from broker.kafka.reading import TopicReader
+from broker.lane.ledger import verify as verify_slot
+from broker.settings import Settings
+from schemas.registry import envelopes
+
+app = typer.Typer(no_args_is_help=True, help="The gate's ledger.")
+
+
+def verified(settings: Settings) -> dict[str, Any]:
+    """What the ledger says: account, batches per slot, faults."""
+    reader, codec = TopicReader(settings.access("control")), envelopes().codec
+    account: dict[str, int] = {}
+    slots: dict[int, int] = {}
+    received, faults = 0, []
+    try:
+        for slot in reader.partitions(topics.LEDGER):
+            records = [codec.decode(message.value()) for message in reader.read(topics.LEDGER, slot)]
+            faults += [
+                {"slot": f.slot, "sequence": f.sequence, "detail": f.detail} for f in verify_slot(records)
+            ]
+            if records:
+                slots[slot] = len(records)
+            for record in records:
+                received += record["received"]
+                for outcome, count in record["account"].items():
+                    account[outcome] = account.get(outcome, 0) + count
+    finally:
+        reader.close()
+    return {
+        "received": received,
+        "account": account,
+        "balanced": received == sum(account.values()),
+        "batches": slots,
+        "faults": faults,
+    }
+
+
+@app.command()
+def verify(as_json: AsJson = False) -> None:
+    """Read the whole ledger and check it; exit status 2 when something does not hold."""
+    found = verified(Settings())
+    rows = [{"outcome": outcome, "changes": count} for outcome, count in sorted(found["account"].items())]
+    show(
+        found,
+        as_json=as_json,
+        table=table_of(rows, {"outcome": "Outcome", "changes": "Changes"}, "The open account"),
+    )
+    if not as_json:
+        words = (
+            "every batch follows from the one before"
+            if not found["faults"]
+            else f"{len(found['faults'])} faults"
+        )
+        balance = "balances" if found["balanced"] else "DOES NOT BALANCE"
+        show({}, as_json=False, text=f"{found['received']} changes in; the account {balance}; {words}.")
+        for fault in found["faults"]:
+            show(
+                {}, as_json=False, text=f"slot {fault['slot']}, batch {fault['sequence']}: {fault['detail']}"
+            )
+    if found["faults"] or not found["balanced"]:
+        raise typer.Exit(DIFFERENCES)

@@ -1,0 +1,38 @@
+"""How commands speak: a table for people, JSON for programs, and one exit status for each kind of answer."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+OK, ERROR, DIFFERENCES = 0, 1, 2
+AsJson = Annotated[bool, typer.Option("--json", help="For programs: JSON on standard output.")]
+
+
+class CommandRefused(Exception):
+    """A command cannot do what it was asked; the message says why, and what to do."""
+
+    code = "command.refused"
+
+
+def show(document: Any, *, as_json: bool, table: Table | None = None, text: str = "") -> None:
+    """Print a document as JSON, or the table or text that says the same."""
+    if as_json:
+        typer.echo(json.dumps(document, indent=2, default=str, ensure_ascii=False))
+    elif table is not None:
+        Console().print(table)
+    else:
+        Console(soft_wrap=True).print(text, markup=False, highlight=False)
+
+
+def table_of(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], title: str = "") -> Table:
+    """A table of rows; columns: key to heading."""
+    table = Table(title=title or None)
+    for heading in columns.values():
+        table.add_column(heading)
+    for row in rows:
+        table.add_row(*(str(row.get(key, "")) for key in columns))
+    return table

@@ -1,0 +1,128 @@
+"""`solesource quarantine list | show | decide`: held writes from the command line, as the console has them."""
+
+import asyncio
+from typing import Annotated, Any
+
+import typer
+
+from broker.cli.output import AsJson, CommandRefused, show, table_of
+from broker.console.decisions import KafkaSender, decide, new_command_id
+from broker.console.words import reason_words
+from broker.settings import Settings
+from broker.store.cases import Case, CaseFilter, find_case, list_cases
+from broker.store.engine import open_store, reading
+from broker.store.trail import lines_of_case
+
+app = typer.Typer(no_args_is_help=True, help="Writes that were held.")
+
+
+@app.command("list")
+def list_held(
+    state: Annotated[
+        str, typer.Option(help="open, asked, closed, undecided or empty for all.")
+    ] = "undecided",
+    system: Annotated[str, typer.Option(help="Only writes of this system.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List held writes, newest first."""
+    with reading(open_store(Settings().store_url)) as connection:
+        found = list_cases(connection, CaseFilter(state=state, system=system), limit=limit)
+    rows = [_row(case) for case in found]
+    columns = {
+        "case": "Case",
+        "record": "Record",
+        "writer": "Writer",
+        "fields": "Fields",
+        "reason": "Reason",
+        "state": "State",
+    }
+    show(rows, as_json=as_json, table=table_of(rows, columns, "Needs review"))
+
+
+def _row(case: Case) -> dict[str, Any]:
+    return {
+        "case": case.case_id,
+        "record": f"{case.object}/{case.key.decode(errors='replace')}",
+        "writer": case.system,
+        "fields": ", ".join(case.held_fields),
+        "reason": case.reason,
+        "state": str(case.state),
+    }
+
+
+def _case(case_id: str) -> tuple[Case, list[Any]]:
+    with reading(open_store(Settings().store_url)) as connection:
+        case = find_case(connection, case_id)
+        lines = lines_of_case(connection, case_id)
+    if case is None:
+        msg = f"there is no case {case_id} [case.unknown] `solesource quarantine list` shows what there is."
+        raise CommandRefused(msg)
+    return case, lines
+
+
+@app.command("show")
+def show_case(case_id: str, as_json: AsJson = False) -> None:
+    """Show a held write: what it tried, what is in force, why it was held."""
+    case, lines = _case(case_id)
+    rows = [
+        {
+            "field": v.field,
+            "authoritative": v.authoritative,
+            "attempted": v.attempted,
+            "owner": v.owner,
+            "verdict": v.verdict,
+            "reason": v.reason,
+        }
+        for v in case.verdicts
+    ]
+    steps = [{"kind": line.kind, "by": line.by, "note": line.note, "result": line.result} for line in lines]
+    if as_json:
+        show(_row(case) | {"detail": case.detail, "verdicts": rows, "steps": steps}, as_json=True)
+        return
+    columns = {
+        "field": "Field",
+        "authoritative": "In force",
+        "attempted": "Attempted",
+        "owner": "Owner",
+        "verdict": "Verdict",
+    }
+    show(
+        rows, as_json=False, table=table_of(rows, columns, f"{_row(case)['record']} written by {case.system}")
+    )
+    words = reason_words(case.reason)
+    show(
+        {},
+        as_json=False,
+        text=f"{words.sentence} {case.detail}\nWhat to do: {words.what_to_do}\nState: {case.state}",
+    )
+
+
+@app.command("decide")
+def decide_case(
+    case_id: str,
+    choice: Annotated[str, typer.Argument(help="keep or ask_owner.")],
+    by: Annotated[str, typer.Option(help="Who decides.")],
+    note: Annotated[str, typer.Option(help="Why.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Decide a held write: keep the owner's value, or ask the owner."""
+    settings = Settings()
+    case, _ = _case(case_id)
+    engine, sender = open_store(settings.store_url), KafkaSender(settings.access("console"))
+
+    async def send() -> str:
+        try:
+            decision = await decide(
+                engine, sender, case, choice=choice, by=by, note=note, command_id=new_command_id()
+            )
+        finally:
+            await sender.close()
+        return decision.command_id
+
+    command = asyncio.run(send())
+    show(
+        {"command_id": command, "case": case_id},
+        as_json=as_json,
+        text=f"Sent: {choice} for {case_id}. It is done when the case says so.",
+    )

@@ -1,0 +1,72 @@
+"""Reads whole topics as they are now, for commands that explain and verify. Committed records only; changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from broker.access import KafkaAccess
+from broker.kafka.admin import KafkaRefused
+
+TIMEOUT_S = 20.0
+
+
+class TopicReader:
+    """A consumer without a group's effects: it commits nothing and assigns by itself."""
+
+    def __init__(self, access: KafkaAccess, group: str = "control.reading") -> None:
+        self._consumer = Consumer(
+            {
+                **access.librdkafka_options(),
+                "group.id": group,
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+                "fetch.wait.max.ms": 20,
+            }
+        )
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._consumer.close()
+
+    def partitions(self, topic: str) -> list[int]:
+        """The partitions of a topic. Raises KafkaRefused when it is not there or not to be seen."""
+        try:
+            found = self._consumer.list_topics(topic, timeout=TIMEOUT_S).topics[topic]
+        except KafkaException as error:
+            msg = f"Kafka does not answer: {error.args[0].str()} [kafka.away] Check that it runs: `solesource doctor`."
+            raise KafkaRefused(msg) from error
+        if found.error is not None:
+            msg = f"topic {topic}: {found.error.str()} [kafka.refused] Make it with `solesource up`, or check the ACLs."
+            raise KafkaRefused(msg)
+        return sorted(found.partitions)
+
+    def read(self, topic: str, partition: int | None = None) -> Iterator[Message]:
+        """Every committed record up to now, partition by partition."""
+        for number in self.partitions(topic) if partition is None else [partition]:
+            place = TopicPartition(topic, number)
+            low, high = self._consumer.get_watermark_offsets(place, timeout=TIMEOUT_S)
+            if low == high:
+                continue
+            self._consumer.assign([TopicPartition(topic, number, low)])
+            yield from self._drain(high)
+
+    def _drain(self, high: int) -> Iterator[Message]:
+        while True:
+            message: Any = self._consumer.poll(TIMEOUT_S)
+            if message is None:
+                msg = "Kafka stopped answering while a topic was read [kafka.away] Try again."
+                raise KafkaRefused(msg)
+            error = message.error()
+            if error is None:
+                yield message
+                if message.offset() >= high - 1:
+                    return
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's own name for it
+                return
+            else:
+                msg = f"a topic cannot be read: {error.str()} [kafka.refused] Check the ACLs."
+                raise KafkaRefused(msg)
