@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -80,17 +81,19 @@ def console(folder: Path, *, port: int = 8088) -> tuple[FastAPI, Engine, SentCom
     return make_app(settings, engine, sender), engine, sender, settings
 
 
-def fill(engine: Engine) -> None:
-    now = now_ms()
-    minute = 60_000
+MINUTE = 60_000
+
+
+def held(now: int) -> list[dict[str, Any]]:
+    """Cases of every kind."""
     credit = verdict(
         "credit_limit", owner="erp", authoritative='"50000.00"', attempted='"75000.00"', reason="not_owner"
     )
     phone = verdict("phone", authoritative='"+44 20 7946 0958"', attempted='"020 7946 0000"')
     same = verdict("email", "unchanged", authoritative='"ada@example.com"', attempted='"ada@example.com"')
     name = verdict("name", "accepted", authoritative='"Ada Lovelace"', attempted='"Ada King"')
-    cases = [
-        case("case-phone", key=b"C-1042", verdicts=[phone, same], received_ms=now - 4 * minute, offset=11),
+    return [
+        case("case-phone", key=b"C-1042", verdicts=[phone, same], received_ms=now - 4 * MINUTE, offset=11),
         case(
             "case-credit",
             key=b"C-0007",
@@ -98,7 +101,7 @@ def fill(engine: Engine) -> None:
             topic="changes.crm.customer",
             outcome="partly_accepted",
             verdicts=[name, credit, same],
-            received_ms=now - 9 * minute,
+            received_ms=now - 9 * MINUTE,
         ),
         case(
             "case-unknown",
@@ -106,16 +109,16 @@ def fill(engine: Engine) -> None:
             system="billing",
             reason="system_not_listed",
             verdicts=[verdict("name", reason="system_not_listed")],
-            received_ms=now - 30 * minute,
+            received_ms=now - 30 * MINUTE,
         ),
         case(
             "case-asked",
             key=b"C-0815",
             verdicts=[phone],
-            received_ms=now - 90 * minute,
-            gate_time_ms=now - 90 * minute,
+            received_ms=now - 90 * MINUTE,
+            gate_time_ms=now - 90 * MINUTE,
         ),
-        case("case-closed", key=b"C-2000", received_ms=now - 200 * minute, gate_time_ms=now - 200 * minute),
+        case("case-closed", key=b"C-2000", received_ms=now - 200 * MINUTE, gate_time_ms=now - 200 * MINUTE),
         case(
             "case-unreadable",
             key=b"C-9999",
@@ -123,10 +126,14 @@ def fill(engine: Engine) -> None:
             reason="unreadable",
             detail="13 bytes are not a datum of schema 100: EOFError",
             verdicts=[],
-            received_ms=now - 50 * minute,
+            received_ms=now - 50 * MINUTE,
         ),
     ]
-    lines = [
+
+
+def steps(now: int) -> list[dict[str, Any]]:
+    """What the trail says of them."""
+    return [
         trail(
             "proposal_opened",
             key=b"C-0815",
@@ -134,7 +141,7 @@ def fill(engine: Engine) -> None:
             by="ana",
             note="Customer called us.",
             fields=["phone"],
-            gate_time_ms=now - 80 * minute,
+            gate_time_ms=now - 80 * MINUTE,
         ),
         trail(
             "case_closed",
@@ -143,10 +150,16 @@ def fill(engine: Engine) -> None:
             by="ana",
             note="A typing mistake in ERP.",
             result="keep",
-            gate_time_ms=now - 190 * minute,
+            gate_time_ms=now - 190 * MINUTE,
         ),
-        trail("echo", key=b"C-1042", gate_time_ms=now - 60 * minute),
+        trail("echo", key=b"C-1042", gate_time_ms=now - 60 * MINUTE),
     ]
+
+
+def fill(engine: Engine) -> None:
+    """A day's work."""
+    now = now_ms()
+    cases, lines = held(now), steps(now)
     with writing(engine) as connection:
         index_cases(
             connection,
@@ -165,8 +178,8 @@ def fill(engine: Engine) -> None:
             "note": "",
             "fields": [],
             "case_id": "case-asked",
-            "opened_ms": now - 80 * minute,
-            "expires_ms": now + 3 * 24 * 60 * minute,
+            "opened_ms": now - 80 * MINUTE,
+            "expires_ms": now + 3 * 24 * 60 * MINUTE,
         }
         index_proposals(connection, "crm", [question])
         day = {
@@ -178,9 +191,9 @@ def fill(engine: Engine) -> None:
             "quarantined": 5,
             "unreadable": 1,
         }
-        index_ledger(connection, [(now - 5 * minute, ledger(1, account=day)), (now - minute, ledger(2))])
+        index_ledger(connection, [(now - 5 * MINUTE, ledger(1, account=day)), (now - MINUTE, ledger(2))])
         ack = acknowledgement(20, 40, 380, failures=[failure()])
-        index_acknowledgements(connection, [(now - 2 * minute, ack)])
+        index_acknowledgements(connection, [(now - 2 * MINUTE, ack)])
         write_syncs(connection, [evaluated("crm", "erp", now), evaluated("erp", "crm", now)])
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from broker.agents.sentences import duration
 from broker.console.words import HOPS, TWO_CLOCKS
 
-WIDTH, ROW_HEIGHT, LABEL_WIDTH, FIGURES_WIDTH = 480, 30, 128, 136
+WIDTH, ROW_HEIGHT, LABEL_WIDTH, FIGURES_WIDTH = 500, 30, 152, 134
 FLOOR_MS = 1
 
 

@@ -40,6 +40,15 @@ def open_store(url: str) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    try:
+        _make_tables(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def _make_tables(engine: Engine) -> None:
     with writing(engine) as connection:
         metadata.create_all(connection)
         found = connection.scalar(select(func.max(store_version.c.version)))
@@ -48,7 +57,6 @@ def open_store(url: str) -> Engine:
         elif found != VERSION:
             msg = f"tables of version {found}, this program has {VERSION}"
             raise StoreOutdatedError(msg)
-    return engine
 
 
 def _prepare_sqlite(raw: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own class
@@ -112,7 +120,7 @@ def upsert(
             if replace and others
             else statement.on_conflict_do_nothing(index_elements=keys)
         )
-        touched += max(connection.execute(final).rowcount, 0)
+        touched += connection.execute(final, execution_options={"preserve_rowcount": True}).rowcount
     return touched
 
 
