@@ -135,7 +135,7 @@ class Evaluator:
             names = {topics.authoritative(promise.object) for promise in self._promises}
             names |= {topics.changes(promise.sla.source, promise.object) for promise in self._promises}
             self._probe = LogProbe(self._access, sorted(names))
-            await self._probe.start()
+            await self._probe.start()  # a probe that could not start is dropped like any other
         return self._probe
 
     async def _drop_probe(self) -> None:

@@ -32,8 +32,8 @@ Place = tuple[str, int]
 async def partitions_of(access: KafkaAccess, topics: Iterable[str]) -> list[TopicPartition]:
     """Every partition of those of the topics that exist."""
     admin = AIOKafkaAdminClient(**access.client_options())
-    await admin.start()
     try:
+        await admin.start()
         described = await admin.describe_topics(list(topics))
     finally:
         await admin.close()
@@ -89,8 +89,8 @@ class FamilyIndexer:
 
     async def _batches(self) -> AsyncIterator[None]:
         consumer = group_less_consumer(self._access, max_poll_records=BATCH_RECORDS)
-        await consumer.start()
         try:
+            await consumer.start()
             places = await partitions_of(self._access, self.family.topics)
             if len({place.topic for place in places}) < len(self.family.topics):
                 return  # topics are still being made; look again after a moment

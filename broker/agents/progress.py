@@ -47,8 +47,8 @@ class LogProbe:
         """Connect. Raises KafkaError or TimeoutError."""
         places = await partitions_of(self._access, self._topics)
         consumer = group_less_consumer(self._access, max_partition_fetch_bytes=FETCH_BYTES)
-        await consumer.start()
         self._consumer = consumer
+        await consumer.start()
         if places:
             self._first = await asyncio.wait_for(consumer.beginning_offsets(places), ASK_TIMEOUT_S)
             consumer.assign(places)

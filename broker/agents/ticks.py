@@ -45,8 +45,8 @@ async def tick_once(access: KafkaAccess, objects: Iterable[str]) -> int:
     places = await partitions_of(access, [topics.commands(name) for name in objects])
     issued_ms = now_ms()
     producer = AIOKafkaProducer(acks="all", **access.client_options())
-    await producer.start()
     try:
+        await producer.start()
         sent = []
         for place in places:
             value = tick_value(topics.parse_commands(place.topic) or "", place.partition, issued_ms)

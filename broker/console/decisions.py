@@ -67,11 +67,7 @@ class KafkaSender:
         async with self._lock:
             try:
                 if self._producer is None:
-                    producer = AIOKafkaProducer(
-                        acks="all", enable_idempotence=True, **self._access.client_options()
-                    )
-                    await asyncio.wait_for(producer.start(), SEND_TIMEOUT_S)
-                    self._producer = producer
+                    self._producer = await self._connected()
                 # aiokafka places keys by Java's murmur2, as the wire format asks
                 await asyncio.wait_for(
                     self._producer.send_and_wait(topic, value=value, key=key), SEND_TIMEOUT_S
@@ -79,6 +75,15 @@ class KafkaSender:
             except (KafkaError, OSError, TimeoutError):
                 await self.close()
                 raise
+
+    async def _connected(self) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(enable_idempotence=True, **self._access.client_options())
+        try:
+            await asyncio.wait_for(producer.start(), SEND_TIMEOUT_S)
+        except (KafkaError, OSError, TimeoutError):
+            await producer.stop()
+            raise
+        return producer
 
     async def close(self) -> None:
         """Disconnect."""

@@ -75,7 +75,7 @@ def _environment() -> Environment:
     return made
 
 
-def page(request: Request, template: str, *, status: int = 200, **facts: Any) -> HTMLResponse:  # noqa: ANN401
+def page(request: Request, template: str, *, status: int = 200, **facts: Any) -> HTMLResponse:
     """A page (or a part of one) for whoever asks."""
     found = request.scope.get("state", {}).get("signed_in")
     who = found if isinstance(found, SignedIn) else None

@@ -5,27 +5,33 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError
 from sqlalchemy import select
 
 from broker.access import KafkaAccess
 from broker.agents import control
 from broker.agents.evaluation import Evaluator, promises_of
 from broker.agents.families import Family, families
-from broker.agents.indexer import FamilyIndexer
+from broker.agents.indexer import FamilyIndexer, group_less_consumer
 from broker.agents.ticks import tick_once
 from broker.clock import now_ms
+from broker.console.decisions import KafkaSender
+from broker.embedded.kafka import EmbeddedKafka
+from broker.embedded.properties import ADMIN_USER
 from broker.store.cases import find_case
 from broker.store.engine import Engine, clear_rebuilt, open_store, reading
 from broker.store.ledger import account
 from broker.store.syncs import read_syncs
 from broker.store.tables import REBUILT, syncs
 from ownership.map import ObjectMap, OwnershipMap, Sla, System
+from schemas.keys import partition_of
 from schemas.registry import envelopes
 from tests.envelopes import acknowledgement, case, encode, failure, ledger, trail
 
@@ -46,13 +52,14 @@ TOPICS = {
 }
 
 
-@pytest.fixture
-async def access(kafka: Any) -> AsyncIterator[KafkaAccess]:
-    """The super user on the shared server, with our topics made anew."""
-    from broker.embedded.properties import ADMIN_USER
+def super_user(server: EmbeddedKafka) -> KafkaAccess:
+    return KafkaAccess(server.bootstrap, ADMIN_USER, server.credentials(ADMIN_USER))
 
-    settings = KafkaAccess(kafka.bootstrap, ADMIN_USER, kafka.credentials(ADMIN_USER))
-    admin = AIOKafkaAdminClient(**settings.client_options())
+
+@asynccontextmanager
+async def made_topics(access: KafkaAccess) -> AsyncIterator[None]:
+    """Our topics, made anew."""
+    admin = AIOKafkaAdminClient(**access.client_options())
     await admin.start()
     config = {"message.timestamp.type": "LogAppendTime"}
     try:
@@ -60,13 +67,24 @@ async def access(kafka: Any) -> AsyncIterator[KafkaAccess]:
         if existing:
             await admin.delete_topics(list(existing))
             await asyncio.sleep(1)
-        await admin.create_topics(
-            [NewTopic(name, count, 1, topic_configs=config) for name, count in TOPICS.items()]
-        )
-        yield settings
-        await admin.delete_topics(list(TOPICS))
+        await admin.create_topics([NewTopic(name, n, 1, topic_configs=config) for name, n in TOPICS.items()])
+        yield
     finally:
         await admin.close()
+
+
+@pytest.fixture
+async def access(kafka: EmbeddedKafka) -> AsyncIterator[KafkaAccess]:
+    """The super user on the shared server, with our topics made anew."""
+    settings = super_user(kafka)
+    async with made_topics(settings):
+        yield settings
+        admin = AIOKafkaAdminClient(**settings.client_options())
+        await admin.start()
+        try:
+            await admin.delete_topics(list(TOPICS))
+        finally:
+            await admin.close()
 
 
 @pytest.fixture
@@ -123,7 +141,7 @@ class GateLike:
             transactional_id=f"gate-{uuid.uuid4()}", acks="all", **access.client_options()
         )
 
-    async def __aenter__(self) -> GateLike:
+    async def __aenter__(self) -> Self:
         await self._producer.start()
         return self
 
@@ -181,6 +199,13 @@ async def index(engine: Engine, access: KafkaAccess, until: Callable[[], bool]) 
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def becomes(true: Callable[[], bool], within_s: float = 60) -> None:
+    """Wait for what other tasks bring about."""
+    async with asyncio.timeout(within_s):
+        while not true():  # noqa: ASYNC110 - the store raises no event
+            await asyncio.sleep(0.2)
 
 
 def dump(engine: Engine) -> dict[str, list[Any]]:
@@ -249,6 +274,80 @@ async def test_positions_and_rows_move_together_when_sql_fails_in_between(
         found = account(connection)
     assert found.received == 80
     assert found.balances
+
+
+async def test_the_database_may_go_away_and_come_back(access: KafkaAccess, postgres: Any):
+    """Nothing is skipped and nothing counts twice while PostgreSQL is down in between."""
+    name = f"control_{uuid.uuid4().hex[:10]}"
+    postgres.create_role_and_database(name)
+    engine = open_store(postgres.url(name, name))
+    lock = asyncio.Lock()
+    tasks = [
+        asyncio.create_task(FamilyIndexer(engine, access, f, lock).run()) for f in families(["crm", "erp"])
+    ]
+    try:
+        await asyncio.sleep(2)
+        await asyncio.to_thread(postgres.down)
+        await produce(access)
+        await asyncio.sleep(2)
+        assert not any(task.done() for task in tasks)
+        await asyncio.to_thread(postgres.up)
+        await becomes(lambda: complete(engine))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        found = dump(engine)
+        engine.dispose()
+    assert sum(row[3] for row in found["windows"]) == 10
+    assert not found["gaps"]
+
+
+async def test_kafka_may_go_away_and_come_back(engine: Engine, tmp_path: Path):
+    with EmbeddedKafka(tmp_path / "own-kafka") as server:
+        access = super_user(server)
+        async with made_topics(access):
+            lock = asyncio.Lock()
+            parts = [FamilyIndexer(engine, access, f, lock) for f in families(["crm", "erp"])]
+            tasks = [asyncio.create_task(part.run()) for part in parts]
+            try:
+                await asyncio.wait_for(asyncio.gather(*(part.caught_up.wait() for part in parts)), 30)
+                await asyncio.to_thread(server.down)
+                await asyncio.sleep(3)
+                assert not any(task.done() for task in tasks)
+                await asyncio.to_thread(server.up)
+                await produce(super_user(server))
+                await becomes(lambda: complete(engine))
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+    assert sum(row[3] for row in dump(engine)["windows"]) == 10
+
+
+async def test_a_decision_reaches_the_partition_of_its_key(access: KafkaAccess):
+    """The console's way into the log, as the gate will read it."""
+    sender = KafkaSender(access)
+    try:
+        await sender.send("commands.customer", b"C-1042", b"value")
+    finally:
+        await sender.close()
+    consumer = group_less_consumer(access)
+    await consumer.start()
+    try:
+        wanted = TopicPartition("commands.customer", partition_of(b"C-1042", PARTITIONS))
+        consumer.assign([wanted])
+        consumer.seek(wanted, 0)
+        record = await asyncio.wait_for(consumer.getone(), 15)
+    finally:
+        await consumer.stop()
+    assert (record.key, record.value) == (b"C-1042", b"value")
+
+
+async def test_a_decision_is_refused_openly_when_kafka_is_away():
+    sender = KafkaSender(KafkaAccess("127.0.0.1:1"))
+    with pytest.raises((KafkaError, OSError, TimeoutError)):
+        await sender.send("commands.customer", b"C-1", b"value")
 
 
 async def test_a_tick_reaches_every_partition(access: KafkaAccess):
