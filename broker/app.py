@@ -18,14 +18,14 @@ from broker.lane.slot import Batch
 from broker.settings import Settings
 
 
-class _LaneOnly(BootStrategy):  # type: ignore[misc]  # faust is typed in part
+class _LaneOnly(BootStrategy):
     """Starts agents and services; no consumer, producer or web server of Faust's."""
 
     enable_kafka = False
     enable_web = False
 
 
-class Gate(faust.App):  # type: ignore[misc]  # faust is typed in part
+class Gate(faust.App):
     """The Faust app of the gate."""
 
     BootStrategy = _LaneOnly
@@ -45,7 +45,7 @@ def make_app(settings: Settings) -> Any:
     )
     channel = app.channel(maxsize=settings.slots)
 
-    @app.agent(channel, concurrency=1, name="gate")  # type: ignore[untyped-decorator]
+    @app.agent(channel, concurrency=1, name="gate")
     async def gate(batches: StreamT[Batch]) -> None:
         """Judge batches one after the other; the slot that sent each one commits what it brings about."""
         async for batch in batches:
@@ -61,7 +61,7 @@ def make_app(settings: Settings) -> Any:
 
     metrics = GateMetrics()
 
-    @app.service  # type: ignore[untyped-decorator]
+    @app.service
     class GateLane(Lane):
         """The lane, started by Faust."""
 

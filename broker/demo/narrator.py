@@ -29,6 +29,12 @@ class NotSeen(Exception):
     code = "demo.not_seen"
 
 
+class Unexpected(Exception):
+    """Something happened otherwise than the demo promises."""
+
+    code = "demo.unexpected"
+
+
 class Narrator:
     """The voice of the demo."""
 
@@ -46,8 +52,11 @@ class Narrator:
         """A sentence; values in it are printed as they are."""
         self.console.print(f"   {text}", markup=False)
 
-    def seen(self, text: str) -> None:
-        """Something expected, seen."""
+    def expect(self, holds: bool, text: str) -> None:  # noqa: FBT001 - a sentence follows
+        """Say that something expected was seen; raises Unexpected when it does not hold."""
+        if not holds:
+            msg = f"not as promised: {text} [demo.unexpected] Look at the logs below the demo's folder."
+            raise Unexpected(msg)
         self.console.print("   [green]seen[/green]  ", end="")
         self.console.print(text, markup=False)
 

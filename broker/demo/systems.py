@@ -43,8 +43,8 @@ class Crm:
     """The CRM: an application database. Its users change rows; they know nothing of anybody else."""
 
     def __init__(self, postgres: EmbeddedPostgres) -> None:
-        self.password = postgres.create_role_and_database("crm", replication=True)
-        self.url = postgres.url("crm", "crm")
+        self.url = postgres.create_role_and_database("crm", replication=True)
+        self.password = postgres.password("crm")
         self._connection = psycopg.connect(self.url, autocommit=True)
 
     def fill(self, count: int) -> None:
@@ -75,6 +75,11 @@ class Crm:
         )
         found = cursor.fetchone()
         return dict(zip(("name", "email", "phone", "credit_limit"), found, strict=True)) if found else {}
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """Every customer as the CRM has it, by id."""
+        cursor = self._connection.execute("SELECT customer_id, name, email, phone, credit_limit FROM customers")
+        return {row[0]: dict(zip(("name", "email", "phone", "credit_limit"), row[1:], strict=True)) for row in cursor}
 
     def count(self, condition: str) -> int:
         """Customers of which an SQL condition of ours holds."""
@@ -154,8 +159,15 @@ class Erp:
         (party,) = self._call(
             "party.party", "read", [self._find(key)], ["name", "email", "phone", "credit_limit_amount"]
         )
-        limit = party["credit_limit_amount"]
-        return {**party, "credit_limit": None if limit is None else Decimal(limit["decimal"])}
+        return {**party, "credit_limit": _amount(party["credit_limit_amount"])}
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """Every party with a customer's code as the ERP has it, by code."""
+        fields = ["code", "name", "email", "phone", "credit_limit_amount"]
+        found = self._call("party.party", "search_read", [["code", "like", "C-%"]], 0, None, None, fields)
+        return {
+            party["code"]: {**party, "credit_limit": _amount(party["credit_limit_amount"])} for party in found
+        }
 
     def count(self) -> int:
         """Parties with a customer's code."""
@@ -175,3 +187,8 @@ class Erp:
     def close(self) -> None:
         """Log out."""
         self._session.close()
+
+
+def _amount(value: dict[str, str] | None) -> Decimal | None:
+    """A decimal number of Tryton's JSON."""
+    return None if value is None else Decimal(value["decimal"])

@@ -72,12 +72,13 @@ def published_map(access: KafkaAccess) -> tuple[int, str]:
 
 def _await_topic(consumer: Consumer) -> None:
     """Wait until control may see the topic: an ACL takes a moment to reach the broker that answers."""
+    found = None
     for _ in range(ATTEMPTS):
         found = consumer.list_topics(topics.OWNERSHIP_MAP, timeout=TIMEOUT_S).topics[topics.OWNERSHIP_MAP]
         if found.error is None and found.partitions:
             return
         sleep(RETRY_S)
-    msg = f"ownership.map is not to be seen: {found.error} [map.unreadable] Make it and its ACLs with `solesource up`."
+    msg = f"ownership.map is not to be seen: {found and found.error} [map.unreadable] Make it and its ACLs with `solesource up`."
     raise KafkaRefused(msg)
 
 

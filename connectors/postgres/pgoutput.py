@@ -63,6 +63,8 @@ class Relation:
     columns: tuple[str, ...]
     key: frozenset[str]
     """Columns of the replica identity."""
+    tells_old: bool = False
+    """REPLICA IDENTITY FULL: an update carries the whole old row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,7 @@ def _commit(reader: _Reader) -> Commit:
 def _relation(reader: _Reader) -> Relation:
     (oid,) = reader.take("!I")
     schema, table = reader.name(), reader.name()
-    _identity, count = reader.take("!BH")
+    identity, count = reader.take("!BH")
     columns, key = [], set()
     for _ in range(count):
         (flags,) = reader.take("!B")
@@ -174,7 +176,7 @@ def _relation(reader: _Reader) -> Relation:
         reader.take("!Ii")
         if flags & 1:
             key.add(columns[-1])
-    return Relation(oid, schema or "pg_catalog", table, tuple(columns), frozenset(key))
+    return Relation(oid, schema or "pg_catalog", table, tuple(columns), frozenset(key), identity == ord("f"))
 
 
 def _insert(reader: _Reader) -> RowChange:

@@ -203,7 +203,8 @@ def _row_events(
         events.append(reader.delete(old, version, time_ms=begin.commit_ms))
     if new is not None:
         version = version_at(begin.commit_lsn, index + 1 + len(events))
-        events.append(reader.upsert(new, version, time_ms=begin.commit_ms))
+        before = old if relation.tells_old and not events else None
+        events.append(reader.upsert(new, version, time_ms=begin.commit_ms, before=before))
     return events
 
 

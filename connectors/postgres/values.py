@@ -84,9 +84,19 @@ class RowReader:
         return (self.mapping.key, *sorted(set(self.mapping.fields.values()) - {self.mapping.key}))
 
     def upsert(
-        self, row: Mapping[str, Cell], version: SourceVersion, *, time_ms: int, rest: str = ""
+        self,
+        row: Mapping[str, Cell],
+        version: SourceVersion,
+        *,
+        time_ms: int,
+        rest: str = "",
+        before: Mapping[str, Cell] | None = None,
     ) -> ChangeEvent:
-        """The event of a row as it is after the change."""
+        """The event of a row as it is after the change.
+
+        `before`: the whole old row, where the log has it. Then the event sets only what differs, and says
+        nothing of other systems' fields that were merely there.
+        """
         values, unavailable = {}, set()
         for name, column in self.mapping.fields.items():
             cell = row.get(column)
@@ -101,9 +111,19 @@ class RowReader:
             time_ms=time_ms,
             values=values,
             rest=rest,
-            fields=self._fields,
+            fields=self._set_fields(row, before),
             unavailable=frozenset(unavailable),
         )
+
+    def _set_fields(self, row: Mapping[str, Cell], before: Mapping[str, Cell] | None) -> frozenset[str] | None:
+        if before is None:
+            return self._fields
+        differing = frozenset(
+            name
+            for name, column in self.mapping.fields.items()
+            if row.get(column) is not UNCHANGED and row.get(column) != before.get(column)
+        )
+        return differing or self._fields  # a touched but unchanged row is told whole: it changes nothing
 
     def delete(self, row: Mapping[str, Cell], version: SourceVersion, *, time_ms: int) -> ChangeEvent:
         """The event of a row that is gone; only its key is looked at."""

@@ -54,10 +54,10 @@ def next_update(
         write: frozenset[str] = frozenset()
     elif fresh or gap:
         write = writable
-    elif envelope.reassert is not None:
-        write = envelope.reassert[1] & writable if envelope.reassert[0] == system else frozenset()
     else:
         write = envelope.changed & writable
+        if envelope.reassert is not None and envelope.reassert[0] == system:
+            write |= envelope.reassert[1] & writable
     if isinstance(before, Update) and not before.deleted:
         write = (write | before.write) & writable
     return Update(

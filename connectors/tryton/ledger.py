@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from connectors.sdk.store import Shelf
 
@@ -23,6 +23,8 @@ class Published:
     digest: str
     mark: str
     """Its version: the latest write date among its parts; never falls."""
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """Digest per field, to tell which ones a later write sets."""
 
 
 class PublishedLedger:

@@ -53,6 +53,11 @@ class Image:
     def digest(self) -> str:
         return digest_of(self.values)
 
+    @property
+    def parts(self) -> dict[str, str]:
+        """Digest per field."""
+        return {name: digest_of({name: value}) for name, value in self.values.items()}
+
 
 def digest_of(values: Mapping[str, Any]) -> str:
     """Equal for equal contents; 1.5 and 1.50 are equal."""

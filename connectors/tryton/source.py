@@ -1,5 +1,5 @@
-"""Changes of a Tryton database: a paged snapshot of the parties, then polling by write date; a full image
-each time.
+"""Changes of a Tryton database: a paged snapshot of the parties, then polling by write date; each
+event sets what differs from the one before.
 
 What was published is known by digest, so a touched but unchanged party says nothing, and the sink's own
 writes come back once, as the echo that acknowledges them. Deletes leave no trace in Tryton and are not told.
@@ -91,11 +91,18 @@ class TrytonSource:
                 continue
             # A removed part takes its date with it; the version must not fall.
             mark = image.mark if last is None else max(image.mark, last.mark)
-            self._read[image.code] = Published(image.digest, mark)
-            events.append(self._event(image, mark))
+            self._read[image.code] = Published(image.digest, mark, image.parts)
+            events.append(self._event(image, mark, self._set_fields(image, last)))
         return events
 
-    def _event(self, image: Image, mark: str) -> ChangeEvent:
+    def _set_fields(self, image: Image, last: Published | None) -> frozenset[str] | None:
+        """The fields that differ from what was last published; others' fields that are merely there are not told."""
+        if last is None or not last.parts:
+            return self._fields
+        parts = image.parts
+        return frozenset(name for name in parts if parts[name] != last.parts.get(name)) or self._fields
+
+    def _event(self, image: Image, mark: str, fields: frozenset[str] | None) -> ChangeEvent:
         changed = datetime.fromisoformat(mark).replace(tzinfo=self._zone)
         return ChangeEvent(
             object=self._object,
@@ -105,7 +112,7 @@ class TrytonSource:
             values=image.values,
             # Two contents may share a write date; the same one never gets two ids.
             rest=f"{image.code}~{image.digest}",
-            fields=self._fields,
+            fields=fields,
         )
 
     async def commit(self, position: str | None) -> None:

@@ -1,0 +1,442 @@
+"""The gate's rules a second time: slow, obvious, and written from design sections 4 to 6 instead of from the code.
+
+It knows whole histories of one object, plain dictionaries and nothing of the product: no import of it may stand here.
+Where the design leaves a choice open, the rule is spelled out beside the line that follows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
+REMEMBERED_MS = HOUR
+REMEMBERED_MAX = 32
+PARKED_MS = 24 * HOUR
+QUESTION_MS = 7 * 24 * HOUR
+
+PRECEDENCE = (
+    "incomplete_record version_conflict unknown_field not_delete_authority not_create_authority not_owner"
+    " record_not_yet stale duplicate late_echo echo already_deleted"
+).split()
+"""Where several reasons apply, the first one here is the change's."""
+STOPPED = ("held", "refused", "proposed")
+STOPPING = {"quarantine": "held", "reject": "refused", "propose": "proposed"}
+
+
+@dataclass(frozen=True)
+class Law:
+    """Who owns what, as the map says it."""
+
+    owners: dict[str, str]
+    create: str
+    delete: str
+    policies: dict[str, str]
+    readers: dict[str, frozenset[str] | None]
+    key_field: str = "customer_id"
+
+    def owned_by(self, system: str) -> set[str]:
+        return {name for name, owner in self.owners.items() if owner == system}
+
+
+@dataclass(frozen=True)
+class Write:
+    """A change event. `fields` None = a full image."""
+
+    system: str
+    event: str
+    values: dict[str, Any]
+    received_ms: int
+    fields: frozenset[str] | None = None
+    unavailable: frozenset[str] = frozenset()
+    deletes: bool = False
+    key: str = "C-1"
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Nothing but the time."""
+
+    received_ms: int
+
+
+@dataclass
+class Expected:
+    """What must come of a step."""
+
+    outcome: str = ""
+    reason: str = ""
+    revision: int = 0
+    values: dict[str, Any] | None = None
+    changed: frozenset[str] | None = None
+    """None = nothing was written."""
+    reasserted: tuple[str, frozenset[str]] | None = None
+    cases: int = 0
+    questions: int = 0
+
+
+@dataclass
+class _Said:
+    """A verdict on one field."""
+
+    field: str
+    verdict: str
+    reason: str = ""
+
+
+@dataclass
+class _Waiting:
+    write: Write
+    own: set[str]
+
+
+@dataclass
+class _Brake:
+    count: int
+    last_ms: int
+    owed: bool = False
+
+    @property
+    def free_ms(self) -> int:
+        return self.last_ms + min(2 * SECOND * 2 ** (self.count - 1), HOUR)
+
+
+@dataclass
+class _Record:
+    values: dict[str, Any] | None = None
+    revision: int = 0
+    last: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Field to (owner, event id) of its last accepted write; outlives the record, because versions never fall."""
+    replaced: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    not_accepted: dict[str, str] = field(default_factory=dict)
+    """Writer to the id of its last write that was not wholly accepted."""
+    ended_by: tuple[str, str] | None = None
+    waiting: list[_Waiting] = field(default_factory=list)
+    brakes: dict[tuple[str, str], _Brake] = field(default_factory=dict)
+    questions: list[tuple[str, Any, int]] = field(default_factory=list)
+    """(field, suggested value, gate time when it was asked)."""
+
+
+def compare(event: str, last: str) -> str:
+    """How an event stands to the last accepted one of the same writer: same, conflict, older or newer."""
+    if event == last:
+        return "same"
+    (kind, incarnation, value), (last_kind, last_incarnation, last_value) = _version(event), _version(last)
+    if incarnation != last_incarnation:
+        return "older" if incarnation < last_incarnation else "newer"
+    if kind != last_kind or kind == "any":
+        return "newer"
+    if value == last_value:  # of a strict order, one version is one change
+        return "conflict" if kind == "seq" else "newer"
+    return "older" if value < last_value else "newer"
+
+
+def _version(event: str) -> tuple[str, int, bytes]:
+    kind, incarnation, value = (*event.split("/")[0].split(":"), "", "")[:3]
+    if kind in ("seq", "time", "any") and incarnation.isdigit():
+        return kind, int(incarnation), value.encode()
+    return "any", 0, event.encode()
+
+
+class Oracle:
+    """Says what must come of each step of a history."""
+
+    def __init__(self, law: Law) -> None:
+        self.law = law
+        self.records: dict[str, _Record] = {}
+        self.gate_ms = 0
+
+    def step(self, step: Write | Tick) -> Expected:
+        self.gate_ms = max(self.gate_ms, step.received_ms)
+        if isinstance(step, Tick):
+            self._tick()
+            return Expected()
+        record = self.records.setdefault(step.key, _Record())
+        expected = self._judge(record, step)
+        expected.revision = record.revision
+        expected.values = None if record.values is None else dict(record.values)
+        return expected
+
+    def revision(self, key: str) -> int:
+        return self.records[key].revision if key in self.records else 0
+
+    # -- one change
+
+    def _judge(self, record: _Record, write: Write) -> Expected:
+        if write.system not in self.law.policies and write.system not in self.law.readers:
+            return Expected("quarantined", "system_not_listed", cases=1)
+        if record.not_accepted.get(write.system) == write.event:
+            return Expected("duplicate", "duplicate")
+        if any((w.write.system, w.write.event) == (write.system, write.event) for w in record.waiting):
+            return Expected("duplicate", "duplicate")
+        if write.deletes:
+            return self._delete(record, write)
+        if record.values is None:
+            return self._missing(record, write)
+        return self._existing(record, write)
+
+    def _set(self, write: Write) -> list[str]:
+        """The fields that a write sets; nothing else of it is judged."""
+        names = set(self.law.owners) if write.fields is None else set(write.fields)
+        return sorted(names - (write.unavailable & set(self.law.owners)))
+
+    def _existing(self, record: _Record, write: Write) -> Expected:
+        assert record.values is not None
+        said = []
+        for name in self._set(write):
+            if name not in self.law.owners:
+                said.append(_Said(name, "held", "unknown_field"))
+            elif self.law.owners[name] == write.system:
+                said.append(self._own(record, write, name, record.values[name]))
+            else:
+                said.append(self._foreign(record, write, name))
+        news = [s for s in said if s.verdict != "neutral"]
+        if not news and any(s.reason == "duplicate" for s in said):
+            return Expected("duplicate", "duplicate")
+        return self._conclude(record, write, said, dict(record.values))
+
+    def _own(self, record: _Record, write: Write, name: str, current: Any, *, born: bool = False) -> _Said:
+        value = write.values.get(name)
+        writer, event = record.last.get(name, ("", ""))
+        standing = compare(write.event, event) if writer == write.system else "newer"
+        if standing in ("same", "conflict") and value != current:
+            return _Said(name, "held", "version_conflict")
+        if standing == "same":
+            return _Said(name, "neutral", "duplicate")
+        if standing == "older":
+            return _Said(name, "neutral", "stale")
+        if value == current and not (born and name == self.law.key_field):
+            return _Said(name, "neutral", "echo")
+        return _Said(name, "accepted")
+
+    def _foreign(self, record: _Record, write: Write, name: str) -> _Said:
+        assert record.values is not None
+        value = write.values.get(name)
+        if value == record.values[name]:
+            return _Said(name, "neutral", "echo")
+        recent = [old for when, old in record.replaced if self.gate_ms - when < REMEMBERED_MS]
+        if any(old[name] == value for old in recent[-REMEMBERED_MAX:]):
+            return _Said(name, "neutral", "late_echo")
+        return _Said(name, STOPPING[self.law.policies.get(write.system, "quarantine")], "not_owner")
+
+    # -- a record that does not exist
+
+    def _missing(self, record: _Record, write: Write) -> Expected:
+        if write.system != self.law.create:
+            return self._early(record, write)
+        former = self._against_former_life(record, write)
+        if former is not None:
+            return former
+        merged = [w for w in record.waiting if self.gate_ms - w.write.received_ms <= PARKED_MS]
+        base: dict[str, Any] = dict.fromkeys(self.law.owners)
+        last = dict(record.last)
+        for waiting in merged:
+            for name in waiting.own:
+                base[name] = waiting.write.values.get(name)
+                last[name] = (waiting.write.system, waiting.write.event)
+        said = []
+        for name in self._set(write):
+            if name not in self.law.owners:
+                said.append(_Said(name, "held", "unknown_field"))
+            elif self.law.owners[name] == write.system:
+                said.append(self._own(record, write, name, base[name], born=True))
+            elif write.values.get(name) in (None, base[name]):
+                # whoever creates cannot know yet what others own: null says "nothing" there
+                said.append(_Said(name, "neutral", "echo"))
+            else:
+                verdict = STOPPING[self.law.policies.get(write.system, "quarantine")]
+                said.append(_Said(name, verdict, "not_owner"))
+        if not any(s.field == self.law.key_field and s.verdict == "accepted" for s in said):
+            lacking = _Said(self.law.key_field, "held", "incomplete_record")
+            return self._stop(record, write, [lacking, *(s for s in said if s.verdict != "accepted")])
+        record.last = last
+        record.waiting = [w for w in record.waiting if w not in merged]
+        record.ended_by = None
+        expected = self._conclude(record, write, said, base)
+        filled = {name for name, value in base.items() if value is not None}
+        assert expected.changed is not None
+        expected.changed |= filled
+        return expected
+
+    def _against_former_life(self, record: _Record, write: Write) -> Expected | None:
+        """Versions never fall, not even from one life of a record to the next (I4)."""
+        mine = {event for system, event in record.last.values() if system == write.system}
+        if record.ended_by is not None and record.ended_by[0] == write.system:
+            standing = compare(write.event, record.ended_by[1])
+            if standing in ("same", "conflict"):
+                return self._stop(
+                    record, write, [_Said(self.law.key_field, "held", "version_conflict")]
+                )
+            mine.add(record.ended_by[1])
+        if record.ended_by is None:
+            return None
+        if any(compare(write.event, event) in ("same", "conflict") for event in mine):
+            return Expected("duplicate", "duplicate")
+        if any(compare(write.event, event) == "older" for event in mine):
+            return Expected("stale", "stale")
+        return None
+
+    def _early(self, record: _Record, write: Write) -> Expected:
+        own = self.law.owned_by(write.system) & set(self._set(write))
+        if not own:
+            verdict = STOPPING[self.law.policies.get(write.system, "quarantine")]
+            # only a value can be proposed, not a creation
+            verdict = "held" if verdict == "proposed" else verdict
+            return self._stop(
+                record, write, [_Said(n, verdict, "not_create_authority") for n in self._set(write)]
+            )
+        # a version that was accepted in a former life, or that waits already, is not news
+        waits = {
+            name: (w.write.system, w.write.event) for w in record.waiting for name in w.own
+        }
+        known = record.last | waits
+        standings = {
+            name: compare(write.event, known[name][1])
+            for name in own
+            if name in known and known[name][0] == write.system
+        }
+        if standings and set(standings) == own and all(s != "newer" for s in standings.values()):
+            if any(s in ("same", "conflict") for s in standings.values()):
+                return Expected("duplicate", "duplicate")
+            return Expected("stale", "stale")
+        own = {name for name in own if standings.get(name, "newer") == "newer"}
+        # the last per writer and field; what it does not set again goes on waiting
+        for waiting in record.waiting:
+            if waiting.write.system == write.system:
+                waiting.own -= own
+        record.waiting = [w for w in record.waiting if w.own]
+        record.waiting.append(_Waiting(write, own))
+        return Expected("parked", "record_not_yet")
+
+    # -- a delete
+
+    def _delete(self, record: _Record, write: Write) -> Expected:
+        key = self.law.key_field
+        if record.values is None:
+            if record.ended_by == (write.system, write.event):
+                return Expected("duplicate", "duplicate")
+            return Expected("echo", "already_deleted")
+        if write.system != self.law.delete:
+            verdict = STOPPING[self.law.policies.get(write.system, "quarantine")]
+            verdict = "held" if verdict == "proposed" else verdict
+            gone = set(self.law.owners) - self.law.owned_by(write.system)
+            return self._stop(record, write, [_Said(key, verdict, "not_delete_authority")], drifted=gone)
+        mine = {event for system, event in record.last.values() if system == write.system}
+        standings = {compare(write.event, event) for event in mine}
+        if standings & {"same", "conflict"}:
+            return self._stop(record, write, [_Said(key, "held", "version_conflict")])
+        if "older" in standings:
+            return Expected("stale", "stale")
+        record.revision += 1
+        record.values = None
+        record.replaced.clear()
+        record.brakes.clear()
+        record.questions.clear()
+        record.ended_by = (write.system, write.event)
+        for name in self.law.owned_by(write.system):
+            record.last[name] = (write.system, write.event)
+        if not self.law.owned_by(write.system):
+            record.not_accepted[write.system] = write.event  # else nothing would tell it sent twice
+        return Expected("accepted", "", changed=frozenset(self.law.owners))
+
+    # -- what follows
+
+    def _conclude(
+        self, record: _Record, write: Write, said: list[_Said], base: dict[str, Any]
+    ) -> Expected:
+        accepted = {s.field for s in said if s.verdict == "accepted"}
+        stopped = {s.field for s in said if s.verdict in STOPPED}
+        if stopped:
+            record.not_accepted[write.system] = write.event
+        late = {s.field for s in said if s.reason == "late_echo"}
+        foreign = {s.field for s in said if self.law.owners.get(s.field, write.system) != write.system}
+        again = self._brake(record, write.system, (stopped | late) & foreign)
+        expected = Expected(_outcome(said), _reason(said), cases=any(s.verdict == "held" for s in said))
+        expected.reasserted = (write.system, again) if again else None
+        record.questions = [q for q in record.questions if q[0] not in accepted]
+        asked = [q[:2] for q in record.questions]
+        for s in said:
+            question = (s.field, write.values.get(s.field))
+            if s.verdict == "proposed" and question not in asked:
+                record.questions.append((*question, self.gate_ms))
+                expected.questions += 1
+        if accepted:
+            if record.values is not None:
+                record.replaced.append((self.gate_ms, dict(record.values)))
+            news = {name: write.values.get(name) for name in accepted}
+            record.values = base | news
+            stale = {s.field for s in said if s.reason == "stale"}
+            for name in set(self._set(write)) & self.law.owned_by(write.system) - stale - stopped:
+                record.last[name] = (write.system, write.event)
+            expected.changed = frozenset(name for name in accepted if base[name] != news[name])
+        elif again:
+            expected.changed = frozenset()
+        if expected.changed is not None:
+            record.revision += 1
+        return expected
+
+    def _stop(
+        self, record: _Record, write: Write, said: list[_Said], drifted: Iterable[str] = ()
+    ) -> Expected:
+        record.not_accepted[write.system] = write.event
+        again = self._brake(record, write.system, drifted)
+        expected = Expected(_outcome(said), _reason(said), cases=any(s.verdict == "held" for s in said))
+        if again:
+            record.revision += 1
+            expected.changed, expected.reasserted = frozenset(), (write.system, again)
+        return expected
+
+    def _brake(self, record: _Record, system: str, drifted: Iterable[str]) -> frozenset[str]:
+        """The fields to send again now; the others are owed."""
+        if system not in self.law.readers:
+            return frozenset()
+        visible = self.law.readers[system]
+        now = set()
+        for name in drifted:
+            if visible is not None and name not in visible:
+                continue
+            brake = record.brakes.get((system, name))
+            if brake is None or self.gate_ms - brake.last_ms > 2 * HOUR:
+                record.brakes[system, name] = _Brake(1, self.gate_ms)
+                now.add(name)
+            elif self.gate_ms >= brake.free_ms:
+                record.brakes[system, name] = _Brake(brake.count + 1, self.gate_ms)
+                now.add(name)
+            else:
+                brake.owed = True
+        return frozenset(now)
+
+    def _tick(self) -> None:
+        for record in self.records.values():
+            record.waiting = [
+                w for w in record.waiting if self.gate_ms - w.write.received_ms <= PARKED_MS
+            ]
+            record.questions = [q for q in record.questions if self.gate_ms <= q[2] + QUESTION_MS]
+            due: dict[str, set[str]] = {}
+            for (system, name), brake in record.brakes.items():
+                if brake.owed and self.gate_ms >= brake.free_ms:
+                    due.setdefault(system, set()).add(name)
+            for system, names in due.items():
+                self._brake(record, system, names)
+                record.revision += 1
+
+
+def _outcome(said: list[_Said]) -> str:
+    """The first of design section 5 that applies."""
+    verdicts = {s.verdict for s in said}
+    if "accepted" in verdicts:
+        return "partly_accepted" if verdicts & set(STOPPED) else "accepted"
+    for verdict, outcome in (("held", "quarantined"), ("refused", "refused"), ("proposed", "proposed")):
+        if verdict in verdicts:
+            return outcome
+    return "stale" if any(s.reason == "stale" for s in said) else "echo"
+
+
+def _reason(said: list[_Said]) -> str:
+    """The first in the order of precedence among what stopped the change, else among what is neutral."""
+    stopping = [s.reason for s in said if s.verdict in STOPPED]
+    if not stopping and any(s.verdict == "accepted" for s in said):
+        return ""
+    reasons = stopping or [s.reason for s in said]
+    return min(reasons, key=PRECEDENCE.index, default="")
