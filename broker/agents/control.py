@@ -39,13 +39,13 @@ WINDOWS_KEPT_MS = 100 * 86_400_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlSettings:
-    """All that control needs. `port` 0 = no HTTP."""
+    """All that control needs. `port`: None = no HTTP, 0 = any free one."""
 
     kafka: KafkaAccess
     database_url: str
     ownership_map: OwnershipMap
     host: str = "127.0.0.1"
-    port: int = 9464
+    port: int | None = 9464
     tick_every_s: float = TICK_EVERY_S
     evaluate_every_s: float = EVALUATE_EVERY_S
 
@@ -79,8 +79,8 @@ async def serve(settings: ControlSettings, stop: asyncio.Event, *, rebuild: bool
     )
     work.append(asyncio.create_task(evaluator.run(settings.evaluate_every_s)))
     work.append(asyncio.create_task(_keep_house(engine)))
-    if settings.port:
-        work.append(asyncio.create_task(_listen(settings, engine, evaluator)))
+    if settings.port is not None:
+        work.append(asyncio.create_task(_listen(settings, settings.port, engine, evaluator)))
     telemetry.log("control.started", families=len(parts), objects=len(settings.ownership_map.objects))
     stopping = asyncio.create_task(stop.wait())
     done, _ = await asyncio.wait([*work, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -114,7 +114,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _listen(settings: ControlSettings, engine: Engine, evaluator: Evaluator) -> None:
+async def _listen(settings: ControlSettings, port: int, engine: Engine, evaluator: Evaluator) -> None:
     async def health(_request: Request) -> Response:
         fresh = now_ms() - evaluator.evaluated_ms <= HEALTHY_WITHIN_MS
         return Response(
@@ -129,7 +129,7 @@ async def _listen(settings: ControlSettings, engine: Engine, evaluator: Evaluato
     config = uvicorn.Config(
         app,
         host=settings.host,
-        port=settings.port,
+        port=port,
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -54,4 +54,4 @@ class UsersFileError(ConsoleError):
 
     code = "console.users_file"
     status = 503
-    remedy = "Make a user with `solesource console user NAME`."
+    remedy = "Make a user with `solesource user add NAME`."

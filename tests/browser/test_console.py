@@ -1,6 +1,6 @@
 """The console in a real browser (chromium): it looks as documented, works by keyboard and without scripts.
 
-Takes the screenshots in docs/images. Without chromium the tests are skipped, in one loud counted line.
+With SOLESOURCE_SCREENSHOTS=1 it takes the screenshots in docs/images. Without chromium the tests are skipped, in one loud counted line.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def page_of(browser: Any, running: Running, **options: Any) -> Any:
 
 
 def shoot(page: Any, name: str) -> None:
-    if os.environ.get("SOLESOURCE_SCREENSHOTS", "1") == "1":
+    if os.environ.get("SOLESOURCE_SCREENSHOTS") == "1":
         IMAGES.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=str(IMAGES / f"{name}.png"), full_page=True)
 
