@@ -142,7 +142,7 @@ def command_value(case: Case, decision: Decision) -> bytes:
             "note": decision.note,
             "case_id": case.case_id,
             "system": case.system,
-            "fields": list(case.held_fields),
+            "fields": list(case.askable_fields if asks else case.held_fields),
             "value": case.value if asks else None,
             "issued_ms": decision.issued_ms,
         },

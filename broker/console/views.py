@@ -34,7 +34,7 @@ from broker.store.engine import Connection, Engine, reading
 from broker.store.ledger import Account, account
 from broker.store.positions import gap_count
 from broker.store.syncs import SyncRow, read_syncs
-from broker.store.trail import TrailLine, lines_of_record
+from broker.store.trail import TrailLine, lines_of_case, lines_of_record
 
 DAY_MS = 86_400_000
 
@@ -85,6 +85,8 @@ class CaseView:
     overdue: bool
     """Whether the gate should have answered by now."""
     failed: Decision | None
+    refused: bool
+    """Whether the gate said that the last decision could not be carried out."""
 
 
 class Views:
@@ -198,10 +200,12 @@ class Views:
                 msg = "There is no such case."
                 raise NotFoundError(msg)
             decided = decisions_of_case(connection, case_id)
-            lines = lines_of_record(connection, case.object, case.key)
+            others = lines_of_record(connection, case.object, case.key)
+            lines = [*lines_of_case(connection, case_id), *(line for line in others if line.case_id is None)]
             questions = questions_of_case(connection, case_id)
         waiting = _waiting(case, decided, lines)
         last = decided[-1] if decided else None
+        open_still = case.state is not CaseState.CLOSED
         return CaseView(
             case=case,
             title=self.case_title(case),
@@ -217,6 +221,7 @@ class Views:
             waiting=waiting,
             overdue=waiting is not None and now_ms() - waiting.issued_ms > ANSWER_EXPECTED_MS,
             failed=last if last is not None and last.delivery is Sending.FAILED else None,
+            refused=open_still and last is not None and _was_refused(case, last, lines),
         )
 
     def _history(
@@ -234,8 +239,6 @@ class Views:
             text = f"{decision.by} decided: {chosen.get(decision.decision, decision.decision)}.{failed}"
             events.append(Event(decision.issued_ms, text, decision.note))
         for line in lines:
-            if line.case_id not in (None, case.case_id):
-                continue
             text = words.TRAIL.get(line.kind, "Something else happened.").format(
                 system=self.title(line.system)
             )
@@ -259,4 +262,9 @@ def _waiting(case: Case, decided: list[Decision], lines: list[TrailLine]) -> Dec
         return None
     kinds = {"keep": "case_closed", "ask_owner": "proposal_opened"}
     seen = any(line.case_id == case.case_id and line.kind == kinds.get(last.decision) for line in lines)
-    return None if seen else last
+    return None if seen or _was_refused(case, last, lines) else last
+
+
+def _was_refused(case: Case, decision: Decision, lines: list[TrailLine]) -> bool:
+    told = (case.case_id, "command_refused", decision.by, decision.note)
+    return any((line.case_id, line.kind, line.by, line.note) == told for line in lines)

@@ -132,6 +132,7 @@ TRAIL: Mapping[str, str] = {
     "proposed": "A write of {system} was put to the owner as a suggestion.",
     "reasserted": "The owner's value was sent to {system} again.",
     "case_closed": "Closed: the owner's value is kept.",
+    "command_refused": "The decision could not be carried out; the case stays as it was.",
     "proposal_opened": "The owner was asked.",
     "proposal_closed": "The owner's answer came, or its time ran out.",
 }

@@ -67,6 +67,11 @@ class Case:
         return tuple(v.field for v in self.verdicts if v.verdict in NEEDS_A_PERSON)
 
     @property
+    def askable_fields(self) -> tuple[str, ...]:
+        """Those of them that have an owner who can be asked."""
+        return tuple(v.field for v in self.verdicts if v.owner and v.verdict in NEEDS_A_PERSON)
+
+    @property
     def owners(self) -> tuple[str, ...]:
         """Systems of record of those fields."""
         names = {v.owner for v in self.verdicts if v.owner and v.verdict in NEEDS_A_PERSON}
@@ -202,7 +207,7 @@ def filter_choices(connection: Connection) -> tuple[list[str], list[str]]:
     return [str(name) for name in systems], [str(name) for name in fields]
 
 
-def _case(row: Any) -> Case:  # noqa: ANN401 - a row of a Table has no static columns
+def _case(row: Any) -> Case:
     names = ("field", "verdict", "reason", "owner", "authoritative", "attempted")
     return Case(
         case_id=row.case_id,

@@ -59,7 +59,7 @@ def _make_tables(engine: Engine) -> None:
             raise StoreOutdatedError(msg)
 
 
-def _prepare_sqlite(raw: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own class
+def _prepare_sqlite(raw: Any, _record: object) -> None:
     raw.isolation_level = None  # the driver would begin transactions by itself, and too late
     cursor = raw.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")

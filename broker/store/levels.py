@@ -125,7 +125,7 @@ def _record_failures(connection: Connection, appended_ms: int, record: Mapping[s
         upsert(connection, failed_deliveries, [row])
 
 
-def _window(row: Any, minute_ms: int) -> Window:  # noqa: ANN401 - a row of a Table has no static columns
+def _window(row: Any, minute_ms: int) -> Window:
     counts = {name: int(getattr(row, name)) for name in COUNTS}
     return Window(minute_ms, **counts, hops=sketches_of(row.hops))
 

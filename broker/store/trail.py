@@ -73,7 +73,7 @@ def settle(connection: Connection, case_id: str) -> None:
     )
 
 
-def _in_order(query: Any) -> Any:  # noqa: ANN401 - SQLAlchemy's select types do not survive order_by
+def _in_order(query: Any) -> Any:
     return query.order_by(trail.c.gate_time_ms, trail.c.trail_partition, trail.c.trail_offset)
 
 
@@ -93,7 +93,7 @@ def lines_of_record(connection: Connection, object_name: str, key: bytes, limit:
     return _read(connection, query)
 
 
-def _read(connection: Connection, query: Any) -> list[TrailLine]:  # noqa: ANN401 - see _in_order
+def _read(connection: Connection, query: Any) -> list[TrailLine]:
     return [
         TrailLine(
             kind=row.kind,

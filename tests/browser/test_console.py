@@ -1,6 +1,7 @@
 """The console in a real browser (chromium): it looks as documented, works by keyboard and without scripts.
 
-With SOLESOURCE_SCREENSHOTS=1 it takes the screenshots in docs/images. Without chromium the tests are skipped, in one loud counted line.
+With SOLESOURCE_SCREENSHOTS=1 it takes the screenshots in docs/images. Without chromium the tests are skipped,
+in one loud counted line.
 """
 
 from __future__ import annotations

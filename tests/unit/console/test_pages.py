@@ -11,13 +11,14 @@ from starlette.testclient import TestClient
 from broker.clock import now_ms
 from broker.console.users import make_token
 from broker.console.words import BANNED_PATTERN
+from broker.store.cases import index_cases
 from broker.store.decisions import decisions_of_case
 from broker.store.engine import reading, writing
 from broker.store.syncs import write_syncs
 from broker.store.trail import index_trail
 from schemas.registry import envelopes
 from tests.console_store import evaluated
-from tests.envelopes import trail
+from tests.envelopes import case, trail, verdict
 from tests.unit.console.desk import BASE, PAGES, Desk, decision_form, token_of, words_of
 
 
@@ -100,6 +101,39 @@ def test_a_decision_is_sent_and_done_only_when_the_trail_says_so(desk: Desk):
     assert "hx-refresh" in client.get("/cases/case-phone/standing").headers
 
 
+def test_a_decision_that_the_gate_refuses_is_neither_waiting_nor_done(desk: Desk):
+    client = desk.signed_in()
+    form = decision_form(client, "case-phone", "ask_owner", "They called.")
+    client.post("/cases/case-phone/decision", data=form)
+    refused = trail("command_refused", case_id="case-phone", key=b"C-1042", by="ana", note="They called.")
+    with writing(desk.engine) as connection:
+        index_trail(connection, [((1, 98), refused | {"result": "refused"})])
+    page = client.get("/cases/case-phone").text
+    assert "Sent, waiting." not in page
+    assert "could not be carried out" in page
+    assert "Needs a decision" in page
+
+
+def test_a_busy_record_does_not_hide_the_answer_to_a_decision(desk: Desk):
+    client = desk.signed_in()
+    client.post("/cases/case-phone/decision", data=decision_form(client, "case-phone", "ask_owner"))
+    opened = trail("proposal_opened", case_id="case-phone", key=b"C-1042", fields=["phone"])
+    noise = [((1, 200 + n), trail("echo", key=b"C-1042", gate_time_ms=now_ms())) for n in range(60)]
+    with writing(desk.engine) as connection:
+        index_trail(connection, [((1, 97), opened), *noise])
+    assert "Sent, waiting." not in client.get("/cases/case-phone").text
+
+
+def test_only_fields_with_an_owner_are_put_as_questions(desk: Desk):
+    """A question without an owner would never be answered, and the case never close."""
+    client = desk.signed_in()
+    nobodys = verdict("nickname", owner=None, reason="unowned")
+    with writing(desk.engine) as connection:
+        index_cases(connection, [case("case-two", verdicts=[verdict("phone"), nobodys])])
+    client.post("/cases/case-two/decision", data=decision_form(client, "case-two", "ask_owner"))
+    assert envelopes().codec.decode(desk.sender.sent[0][2])["fields"] == ["phone"]
+
+
 def test_the_same_form_sent_twice_is_one_decision(desk: Desk):
     client = desk.signed_in()
     form = decision_form(client, "case-phone")
@@ -145,9 +179,6 @@ def test_a_failed_update_is_settled_by_a_person_with_a_reason(desk: Desk):
 
 
 def test_values_are_text_whatever_they_contain(desk: Desk):
-    from broker.store.cases import index_cases
-    from tests.envelopes import case, verdict
-
     nasty = '"<script>alert(1)</script>{{ 7*7 }}"'
     with writing(desk.engine) as connection:
         index_cases(
