@@ -133,6 +133,5 @@ def killed(world: World) -> None:
 
 
 def _from_crm(world: World) -> int:
-    """Revisions that a change of the CRM brought about, re-asserted ones aside."""
-    revisions = world.watch.seen.revisions
-    return sum(1 for revision in list(revisions) if revision.envelope.causation[0] == "crm" and revision.envelope.changed)
+    """Revisions that a change of the CRM brought about."""
+    return world.watch.seen.accepted_from["crm"]

@@ -39,6 +39,8 @@ class Seen:
     """Records per ingress topic."""
     revisions: list[Revision] = field(default_factory=list)
     by_key: dict[str, list[Revision]] = field(default_factory=lambda: defaultdict(list))
+    accepted_from: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """Revisions that a system's change brought about, re-assertions aside."""
     cases: list[dict[str, Any]] = field(default_factory=list)
     refusals: list[dict[str, Any]] = field(default_factory=list)
     proposals: list[dict[str, Any]] = field(default_factory=list)
@@ -135,6 +137,7 @@ class Watch:
             )
             seen.by_key[key].append(revision)
             seen.revisions.append(revision)
+            seen.accepted_from[revision.envelope.causation[0]] += bool(revision.envelope.changed)
         else:
             place = {"quarantine": seen.cases, "trail": seen.trail, "ledger": seen.ledger}.get(topic)
             if place is None:

@@ -156,7 +156,8 @@ def _valued(bare: Change, envelope: ChangeEnvelope, entry: ObjectMap, reader: Ob
         return _told(bare, envelope, fault=Fault(Reason.UNKNOWN_SCHEMA, error.detail))
     except SchemaError as error:
         return _told(bare, envelope, fault=Fault(Reason.UNREADABLE, error.detail))
-    if str(values[entry.key_field]).encode() != bare.key:
+    keyed = envelope.fields is None or entry.key_field in envelope.fields
+    if keyed and str(values[entry.key_field]).encode() != bare.key:
         fault = Fault(Reason.KEY_MISMATCH, f"{entry.key_field} differs from the record's key")
         return _told(bare, envelope, fault=fault)
     whole = envelope.fields is None and not envelope.unavailable and bare.value.startswith(reader.frame)
