@@ -7,14 +7,17 @@ WORKDIR /src
 RUN python -m venv /opt/solesource
 COPY requirements/base.txt requirements/base.txt
 RUN /opt/solesource/bin/python -m pip install --require-hashes -r requirements/base.txt
+# The image connects to PostgreSQL with pg8000; what builds the wheel stays in an environment that is thrown away.
+COPY requirements/build.txt requirements/build.txt
+RUN python -m venv /opt/build && /opt/build/bin/python -m pip install --require-hashes -r requirements/build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY requirements/tryton.txt requirements/tryton.txt
 COPY broker broker
 COPY connectors connectors
 COPY ownership ownership
 COPY schemas schemas
-# What builds the wheel (hatchling) is in base.txt, with its hash: nothing else is fetched here.
-RUN /opt/solesource/bin/python -m pip install --no-deps --no-build-isolation .
+RUN /opt/build/bin/python -m pip wheel --no-deps --no-build-isolation --wheel-dir /dist . \
+    && /opt/solesource/bin/python -m pip install --no-deps --no-index /dist/*.whl
 
 FROM python:3.13-slim
 LABEL org.opencontainers.image.title="SoleSource" org.opencontainers.image.licenses="Apache-2.0"

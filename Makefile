@@ -30,9 +30,10 @@ $(VENV)/.python:
 	"$$py" -m venv $(VENV) || { echo "'$$py -m venv' failed: on Debian and Ubuntu install python3-venv." >&2; exit 1; }
 	@touch $@
 
-$(VENV)/.demo: $(VENV)/.python requirements/demo.txt pyproject.toml
-	@echo "installing what running needs (requirements/demo.txt, pinned with hashes)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/demo.txt
+$(VENV)/.demo: $(VENV)/.python requirements/demo.txt requirements/build.txt pyproject.toml
+	@echo "installing what running needs (requirements/demo.txt and build.txt, pinned with hashes)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r requirements/demo.txt -r requirements/build.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -69,7 +70,7 @@ bench: $(VENV)/.dev ## how fast the gate is on this machine
 # --- keeping house
 
 lock: $(VENV)/.dev ## write requirements/*.txt again from *.in
-	@cd requirements && for n in dev demo base sdk tryton; do \
+	@cd requirements && for n in dev demo base sdk build tryton; do \
 		case $$n in dev|tryton) constraint="";; *) constraint="-c dev.txt";; esac; \
 		../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 			--generate-hashes --no-emit-index-url --custom-compile-command "make lock" $$constraint \

@@ -65,6 +65,8 @@ def format_owners(owners: Iterable[tuple[str, str, frozenset[str] | None]]) -> b
 @lru_cache(maxsize=16384)
 def parse_owners(text: bytes) -> tuple[tuple[str, str, frozenset[str] | None], ...]:
     """The inverse of `format_owners`."""
+    if not text:
+        return ()
     owners = []
     for part in text.decode().split(";"):
         system, _, rest = part.partition("@")
@@ -88,15 +90,16 @@ def authoritative_headers(
     map_version: int,
     ingress_ms: int,
     reassert: tuple[str, Iterable[str]] | None = None,
+    time: bytes = b"",
 ) -> list[tuple[str, bytes]]:
-    """The headers the gate writes; at most eleven."""
+    """The headers the gate writes; at most eleven. `time`: `ce_time` as it was sent, if somebody sent one."""
     number = b"%d" % revision
     headers = [
         ("ce_specversion", SPECVERSION),
         ("ce_id", b"%b/%b@%b" % (object_name.encode(), key, number)),
         ("ce_source", GATE_SOURCE),
         ("ce_type", f"{object_name}.{'deleted' if deleted else 'authoritative'}".encode()),
-        ("ce_time", format_time(time_ms)),
+        ("ce_time", time or format_time(time_ms)),
         ("ce_causationid", f"{system}/{event_id}".encode()),
         ("ce_revision", number),
         ("ce_changed", ",".join(sorted(changed)).encode()),

@@ -7,12 +7,14 @@ contract, is longer than allowed, is truncated, or leaves bytes over is unreadab
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from decimal import Context, Decimal
 from io import BytesIO
 from typing import Any, cast
 
 import fastavro
+import fastavro.read
 
-from schemas.contract import AvroSchema
+from schemas.contract import DECIMAL_DIGITS_MAX, AvroSchema
 from schemas.errors import UnknownSchemaId, UnreadableValue
 
 VALUE_LENGTH_MAX = 1024 * 1024
@@ -21,6 +23,7 @@ VALUE_LENGTH_MAX = 1024 * 1024
 MAGIC = 0
 FRAME_LENGTH = 5
 Record = dict[str, Any]
+_EXACT = Context(prec=DECIMAL_DIGITS_MAX)
 
 
 def frame(schema_id: int) -> bytes:
@@ -34,6 +37,23 @@ def schema_id_of(value: bytes) -> int:
         msg = f"{len(value)} bytes that do not begin with the wire format's magic byte and schema id"
         raise UnreadableValue(msg)
     return int.from_bytes(value[1:FRAME_LENGTH], "big")
+
+
+def _exact_decimal(stored: bytes, writer: Mapping[str, Any], _: Any = None) -> Decimal:
+    """The number in a decimal's bytes. Raises ValueError when it has more digits than the schema says.
+
+    fastavro's own reader rounds such a number, and a merged record would carry an amount that nobody wrote (I6).
+    """
+    unscaled = int.from_bytes(stored, "big", signed=True)
+    if abs(unscaled) >= 10 ** int(writer["precision"]):
+        msg = f"a decimal of more than {writer['precision']} digits"
+        raise ValueError(msg)
+    return Decimal(unscaled).scaleb(-int(writer.get("scale", 0)), _EXACT)
+
+
+# fastavro's place for one's own reading of logical types; it holds for the whole process.
+fastavro.read.LOGICAL_READERS["bytes-decimal"] = _exact_decimal
+fastavro.read.LOGICAL_READERS["fixed-decimal"] = _exact_decimal
 
 
 class Codec:
@@ -54,8 +74,10 @@ class Codec:
             raise UnreadableValue(msg) from error
         return out.getvalue()
 
-    def decode(self, value: bytes, allowed: Iterable[int] | None = None) -> Record:
-        """The record in `value`.
+    def decode(
+        self, value: bytes, allowed: Iterable[int] | None = None, into: AvroSchema | None = None
+    ) -> Record:
+        """The record in `value`; with `into`, as a reader of that schema sees it (Avro schema resolution).
 
         Raises UnknownSchemaId when its id is unknown or not among `allowed`, UnreadableValue when its bytes are
         not exactly one datum of that schema within the limits.
@@ -71,7 +93,7 @@ class Codec:
         stream = BytesIO(value)
         stream.seek(FRAME_LENGTH)
         try:
-            record = fastavro.schemaless_reader(stream, schema, None)
+            record = fastavro.schemaless_reader(stream, schema, into)
         except (
             Exception
         ) as error:  # hostile bytes end in EOFError, IndexError, ValueError, OverflowError and more

@@ -1,7 +1,8 @@
 """The contract of an object: its Avro record, checked before it may be used.
 
 Pure. A contract that could harm its readers is refused: recursion (a value of 4.8 kB could end the process), items
-that take no bytes (five bytes could become twenty million items), and decimals without a bound.
+that take no bytes (five bytes could become twenty million items), decimals without a bound, and unions in which a
+value does not tell its branch (a merged record could be written with the other one, I6).
 """
 
 from __future__ import annotations
@@ -17,6 +18,13 @@ from schemas.errors import ContractRefused
 DEPTH_MAX = 16
 DECIMAL_DIGITS_MAX = 38
 _PRIMITIVES = frozenset({"boolean", "int", "long", "float", "double", "bytes", "string"})
+_FORMS = {
+    **dict.fromkeys(("int", "long", "float", "double"), "numbers"),
+    **dict.fromkeys(("string", "enum"), "texts"),
+    **dict.fromkeys(("bytes", "fixed"), "bytes"),
+    **dict.fromkeys(("record", "map"), "records"),
+}
+"""Types whose values look alike once they are decoded."""
 
 AvroSchema = Any
 """A parsed Avro schema: fastavro gives and takes plain JSON values."""
@@ -67,6 +75,7 @@ def _check(schema: AvroSchema, *, path: str, inside: tuple[str, ...], depth: int
         msg = f"{path}: nested deeper than {DEPTH_MAX}"
         raise ContractRefused(msg)
     if isinstance(schema, list):
+        _check_branches(schema, path)
         for branch in schema:
             _check(branch, path=path, inside=inside, depth=depth + 1)
         return 1
@@ -92,6 +101,15 @@ def _check(schema: AvroSchema, *, path: str, inside: tuple[str, ...], depth: int
     if kind == "fixed":
         return int(schema["size"])
     return 1 if kind == "enum" else _check(kind, path=path, inside=inside, depth=depth + 1)
+
+
+def _check_branches(branches: list[AvroSchema], path: str) -> None:
+    kinds = [branch if isinstance(branch, str) else str(branch["type"]) for branch in branches]
+    forms = [_FORMS.get(kind, kind) for kind in kinds if kind != "null"]
+    named_before = any(form not in {*_FORMS.values(), "boolean", "array"} for form in forms)
+    if len(set(forms)) < len(forms) or (named_before and len(forms) > 1):
+        msg = f"{path}: a union in which a value does not tell its branch"
+        raise ContractRefused(msg, "Use one number, one text, one bytes and one record branch at most.")
 
 
 def _check_name(name: str, path: str, inside: tuple[str, ...]) -> int:

@@ -7,20 +7,26 @@ Header names follow the Kafka protocol binding of CloudEvents 1.0.2, section 3.2
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
 from schemas.errors import MalformedEnvelope
 
 Headers = Sequence[tuple[str, bytes]]
+"""As Kafka gives them; from a careless writer a value may be None all the same."""
 
 SPECVERSION = b"1.0"
-ALL_FIELDS = "*"
+ALL_FIELDS = b"*"
 HEADER_COUNT_MAX = 32
 HEADER_LENGTH_MAX = 4096
 """Longest header value in bytes; a record with a longer one is held unread."""
+_RFC_3339 = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)").fullmatch
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - counted from in UTC, spelled without an offset
+_FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999
+"""The years 1 to 9999: what RFC 3339 can spell."""
 
 
 class ChangeEnvelope(NamedTuple):
@@ -34,6 +40,8 @@ class ChangeEnvelope(NamedTuple):
     fields: frozenset[str] | None
     """The fields set by this change; None = all of them (full image)."""
     unavailable: frozenset[str]
+    time: bytes = b""
+    """`ce_time` as it was sent, for passing on: nothing of it is lost (I6)."""
 
 
 def source_of(system: str) -> str:
@@ -58,18 +66,21 @@ def parse_type(text: bytes) -> tuple[str, bool]:
 
 
 def parse_time_ms(text: bytes) -> int:
-    """Milliseconds since 1970 of an RFC 3339 time with zone."""
-    moment = datetime.fromisoformat(text.decode("ascii"))
-    if moment.tzinfo is None:
-        msg = "ce_time has no zone"
+    """Milliseconds since 1970 of an RFC 3339 time with zone. Raises ValueError."""
+    if _RFC_3339(text) is None:
+        msg = "a time is written 2026-11-24T10:00:00.123Z, with Z or an offset such as +01:00"
         raise ValueError(msg)
-    return round(moment.timestamp() * 1000)
+    ms = round(datetime.fromisoformat(text.decode()).timestamp() * 1000)
+    if not _FIRST_MS <= ms <= _LAST_MS:
+        msg = "a time lies in the years 1 to 9999"
+        raise ValueError(msg)
+    return ms
 
 
 def format_time(ms: int) -> bytes:
     """RFC 3339 in UTC with milliseconds."""
-    moment = datetime.fromtimestamp(ms / 1000, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.").encode() + b"%03dZ" % (ms % 1000)
+    moment = _EPOCH + timedelta(milliseconds=ms)
+    return moment.isoformat(timespec="milliseconds").encode() + b"Z"
 
 
 def parse_change(headers: Headers) -> ChangeEnvelope:
@@ -87,21 +98,18 @@ def parse_change(headers: Headers) -> ChangeEnvelope:
             msg = "ce_specversion is not 1.0"
             raise MalformedEnvelope(msg)
         for name in ("ce_id", "ce_source", "ce_type", "ce_time"):
-            if not 0 < len(found[name]) <= HEADER_LENGTH_MAX:
-                msg = f"{name} is empty or longer than {HEADER_LENGTH_MAX} bytes"
-                raise MalformedEnvelope(msg)
+            _limited(name, found[name])
         name = "ce_type"
         object_name, deletes = parse_type(found[name])
         name = "ce_time"
         time_ms = parse_time_ms(found[name])
         name = "ce_fields"
-        fields = found.get(name, b"") if deletes else found[name]
-        if len(fields) > HEADER_LENGTH_MAX or (not fields and not deletes):
-            msg = f"ce_fields is empty or longer than {HEADER_LENGTH_MAX} bytes"
-            raise MalformedEnvelope(msg)
-        listed = None if fields in (b"*", b"") else field_set(fields)
+        fields = None if deletes else _listed(name, found[name])
         name = "ce_unavailable"
-        unavailable = field_set(found[name]) if name in found else frozenset()
+        unavailable = _listed(name, found[name]) if found.get(name) else frozenset()
+        if unavailable is None:
+            msg = "ce_unavailable lists every field, so the change sets none"
+            raise MalformedEnvelope(msg)
         name = "ce_id"
         event = found[name].decode("utf-8")
         name = "ce_source"
@@ -109,10 +117,29 @@ def parse_change(headers: Headers) -> ChangeEnvelope:
     except KeyError:
         msg = f"header {name} is missing"
         raise MalformedEnvelope(msg) from None
-    except (ValueError, AttributeError, OverflowError) as error:
+    except (ValueError, OverflowError) as error:
         msg = f"header {name} cannot be read"
         raise MalformedEnvelope(msg) from error
-    return ChangeEnvelope(event, source, object_name, deletes, time_ms, listed, unavailable)
+    return ChangeEnvelope(event, source, object_name, deletes, time_ms, fields, unavailable, found["ce_time"])
+
+
+def _limited(name: str, text: bytes | None) -> bytes:
+    """A header's value, which Kafka lets be null. Raises MalformedEnvelope when it is empty or too long."""
+    if text is None or not 0 < len(text) <= HEADER_LENGTH_MAX:
+        msg = f"{name} is empty or longer than {HEADER_LENGTH_MAX} bytes"
+        raise MalformedEnvelope(msg)
+    return text
+
+
+def _listed(name: str, text: bytes | None) -> frozenset[str] | None:
+    """The fields that a header lists; None = all. Raises MalformedEnvelope when it lists none."""
+    if text == ALL_FIELDS:
+        return None
+    names = field_set(_limited(name, text))
+    if not names:
+        msg = f"{name} lists no field"
+        raise MalformedEnvelope(msg)
+    return names
 
 
 def change_headers(
@@ -132,7 +159,7 @@ def change_headers(
         ("ce_source", source_of(system).encode()),
         ("ce_type", f"{object_name}.{'delete' if deletes else 'upsert'}".encode()),
         ("ce_time", format_time(time_ms)),
-        ("ce_fields", b"*" if fields is None else ",".join(sorted(fields)).encode()),
+        ("ce_fields", ALL_FIELDS if fields is None else ",".join(sorted(fields)).encode()),
     ]
     absent = ",".join(sorted(unavailable))
     return [*headers, ("ce_unavailable", absent.encode())] if absent else headers

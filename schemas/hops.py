@@ -33,6 +33,8 @@ class Sketch:
 
     def merge(self, other: Sketch) -> None:
         """Add another sketch to this one."""
+        if other.count == 0:
+            return  # its maximum of 0 was never measured, and a hop across two clocks may be negative (I8)
         self.max_ms = max(self.max_ms, other.max_ms) if self.count else other.max_ms
         self.count += other.count
         self.sum_ms += other.sum_ms

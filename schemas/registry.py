@@ -73,6 +73,9 @@ def read_registry(documents: Mapping[str, str], origin: str) -> list[RegisteredS
     if len({schema.schema_id for schema in found}) != len(found):
         msg = f"{origin}/registry.json gives one id to two schemas"
         raise RegistryBroken(msg)
+    if len({(schema.subject, schema.version) for schema in found}) != len(found):
+        msg = f"{origin}/registry.json gives one version of a subject to two schemas"
+        raise RegistryBroken(msg)
     return found
 
 

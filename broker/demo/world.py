@@ -69,15 +69,13 @@ class World:
             job.join()
         if failures:
             raise failures[0]
+        self._write_environment()
         rules = self.rules = rules_of(self.machine.settings.map_documents(), 1)
         self.watch = Watch(self.machine.settings.access("admin"), rules.codec)
         self._closing.append(self.watch.close)
         self.watch.start()
-        users = self.machine.settings.users_path
-        make_user(users, REVIEWER)
-        self.machine.start_processes()
         self.configs = write_configs(self.machine.settings, self.crm, self.erp)
-        self.console = ConsoleClient(self.machine.console_url, make_token(users, REVIEWER))
+        self.console = ConsoleClient(self.machine.console_url, self.token)
         self._closing.append(self.console.close)
         self.narrator.wait("Gate, control and console start", self._ready, timeout_s=60, trouble=self.trouble)
 
@@ -94,6 +92,10 @@ class World:
 
     def _start_kafka(self) -> None:
         self.machine.start_kafka()
+        users = self.machine.settings.users_path
+        make_user(users, REVIEWER)
+        self.token = make_token(users, REVIEWER)
+        self.machine.start_processes()  # they need Kafka alone, and start while the systems do
 
     def _start_systems(self) -> None:
         self.postgres.up()
@@ -109,6 +111,11 @@ class World:
 
     def _ready(self) -> bool:
         return self.console.healthy()
+
+    def _write_environment(self) -> None:
+        """`. var/demo/env` lets the command line talk to the running demo."""
+        lines = [f"export {name}={value!r}" for name, value in sorted(self.machine.environment().items())]
+        (self.home / "env").write_text("\n".join(lines) + "\n", "utf-8")
 
     def start_connector(self, name: str) -> None:
         """Start the connector of crm or erp."""
