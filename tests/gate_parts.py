@@ -197,9 +197,7 @@ class Bench:
         )
         return self._place(f"changes.{system}.customer", key.encode(), value, tuple(made), at_ms)
 
-    def _place(
-        self, topic: str, key: bytes, value: bytes | None, headers: Any, at_ms: int | None
-    ) -> Record:
+    def _place(self, topic: str, key: bytes, value: bytes | None, headers: Any, at_ms: int | None) -> Record:
         offset = self.offsets.get(topic, 0)
         self.offsets[topic] = offset + 1
         if at_ms is None:

@@ -9,10 +9,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from broker.rules import Rules, rules_of
 from tests.gate_parts import FIELDS, T0, Bench, Record, map_texts, money, object_document
 from tests.oracle import Law, Tick, Write
-
-from broker.rules import Rules, rules_of
 
 TEXTS = (None, "a", "b")
 SUMS = (None, money(1), money(2))
@@ -22,7 +21,7 @@ PAUSES_MS = (0, 1, 1_000, 2_500, 70_000, 3_599_999, 3_600_001, 8 * 3_600_000, 25
 
 @st.composite
 def laws(draw: st.DrawFn) -> Law:
-    """crm creates; who owns the limit, who deletes, the policies and what billing reads are drawn."""
+    """The CRM creates; who owns the limit, who deletes, the policies and what billing reads are drawn."""
     owners = dict.fromkeys(FIELDS, "crm") | {"credit_limit": draw(st.sampled_from(["erp", "erp", "crm"]))}
     policy = st.sampled_from(["quarantine", "reject", "propose"])
     readers: dict[str, frozenset[str] | None] = {"crm": None}
@@ -52,7 +51,8 @@ def rules_of_law(law: Law) -> Rules:
         delete={"authority": law.delete, "consumers": "soft"},
         fields={name: {"system_of_record": owner} for name, owner in law.owners.items()},
         systems={
-            system: {"read": granted(system), "on_violation": policy} for system, policy in law.policies.items()
+            system: {"read": granted(system), "on_violation": policy}
+            for system, policy in law.policies.items()
         },
     )
     return rules_of(map_texts(document), 1)

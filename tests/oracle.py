@@ -17,9 +17,19 @@ PARKED_MS = 24 * HOUR
 QUESTION_MS = 7 * 24 * HOUR
 
 PRECEDENCE = (
-    "incomplete_record version_conflict unknown_field not_delete_authority not_create_authority not_owner"
-    " record_not_yet stale duplicate late_echo echo already_deleted"
-).split()
+    "incomplete_record",
+    "version_conflict",
+    "unknown_field",
+    "not_delete_authority",
+    "not_create_authority",
+    "not_owner",
+    "record_not_yet",
+    "stale",
+    "duplicate",
+    "late_echo",
+    "echo",
+    "already_deleted",
+)
 """Where several reasons apply, the first one here is the change's."""
 STOPPED = ("held", "refused", "proposed")
 STOPPING = {"quarantine": "held", "reject": "refused", "propose": "proposed"}
@@ -133,7 +143,8 @@ def compare(event: str, last: str) -> str:
 
 
 def _version(event: str) -> tuple[str, int, bytes]:
-    kind, incarnation, value = (*event.split("/")[0].split(":"), "", "")[:3]
+    front = event.split("/", maxsplit=1)[0]
+    kind, incarnation, value = (*front.split(":", maxsplit=2), "", "")[:3]
     if kind in ("seq", "time", "any") and incarnation.isdigit():
         return kind, int(incarnation), value.encode()
     return "any", 0, event.encode()
@@ -265,9 +276,7 @@ class Oracle:
         if record.ended_by is not None and record.ended_by[0] == write.system:
             standing = compare(write.event, record.ended_by[1])
             if standing in ("same", "conflict"):
-                return self._stop(
-                    record, write, [_Said(self.law.key_field, "held", "version_conflict")]
-                )
+                return self._stop(record, write, [_Said(self.law.key_field, "held", "version_conflict")])
             mine.add(record.ended_by[1])
         if record.ended_by is None:
             return None
@@ -287,9 +296,7 @@ class Oracle:
                 record, write, [_Said(n, verdict, "not_create_authority") for n in self._set(write)]
             )
         # a version that was accepted in a former life, or that waits already, is not news
-        waits = {
-            name: (w.write.system, w.write.event) for w in record.waiting for name in w.own
-        }
+        waits = {name: (w.write.system, w.write.event) for w in record.waiting for name in w.own}
         known = record.last | waits
         standings = {
             name: compare(write.event, known[name][1])
@@ -342,9 +349,7 @@ class Oracle:
 
     # -- what follows
 
-    def _conclude(
-        self, record: _Record, write: Write, said: list[_Said], base: dict[str, Any]
-    ) -> Expected:
+    def _conclude(self, record: _Record, write: Write, said: list[_Said], base: dict[str, Any]) -> Expected:
         accepted = {s.field for s in said if s.verdict == "accepted"}
         stopped = {s.field for s in said if s.verdict in STOPPED}
         if stopped:
@@ -409,9 +414,7 @@ class Oracle:
 
     def _tick(self) -> None:
         for record in self.records.values():
-            record.waiting = [
-                w for w in record.waiting if self.gate_ms - w.write.received_ms <= PARKED_MS
-            ]
+            record.waiting = [w for w in record.waiting if self.gate_ms - w.write.received_ms <= PARKED_MS]
             record.questions = [q for q in record.questions if self.gate_ms <= q[2] + QUESTION_MS]
             due: dict[str, set[str]] = {}
             for (system, name), brake in record.brakes.items():
