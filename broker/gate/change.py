@@ -58,6 +58,8 @@ class Change(NamedTuple):
     pass_through: bool = False
     """The bytes are a full image in the contract in force: they may be passed on untouched."""
     fault: Fault | None = None
+    time: bytes = b""
+    """`ce_time` as it was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,17 @@ class ObjectReader:
         return self.codec.encode(self.contract.schema_id, values)
 
     def decode(self, value: bytes) -> Values:
-        """The values of wire bytes of any version of the contract."""
-        return self.codec.decode(value, self.schema_ids)
+        """The values of wire bytes of any version, as the contract in force has them."""
+        if value.startswith(self.frame):
+            return self.codec.decode(value)
+        return self.codec.decode(value, self.schema_ids, self.contract.schema)
+
+    def told(self, value: bytes) -> Values:
+        """As `decode`, but only what the writer's own contract has: a field it lacks was not told as null."""
+        if value.startswith(self.frame):
+            return self.codec.decode(value)
+        names = self.codec.decode(value, self.schema_ids).keys()
+        return {name: told for name, told in self.decode(value).items() if name in names}
 
 
 def case_id_of(position: Position) -> str:
@@ -134,6 +145,7 @@ def _told(bare: Change, envelope: ChangeEnvelope, *, fault: Fault | None) -> Cha
         fields=envelope.fields,
         unavailable=envelope.unavailable,
         fault=fault,
+        time=envelope.time,
     )
 
 
@@ -151,16 +163,17 @@ def _valued(bare: Change, envelope: ChangeEnvelope, entry: ObjectMap, reader: Ob
     if bare.value is None:
         return _told(bare, envelope, fault=None)
     try:
-        values = reader.decode(bare.value)
+        values = reader.told(bare.value)
     except UnknownSchemaId as error:
         return _told(bare, envelope, fault=Fault(Reason.UNKNOWN_SCHEMA, error.detail))
     except SchemaError as error:
         return _told(bare, envelope, fault=Fault(Reason.UNREADABLE, error.detail))
-    keyed = envelope.fields is None or entry.key_field in envelope.fields
-    if keyed and str(values[entry.key_field]).encode() != bare.key:
-        fault = Fault(Reason.KEY_MISMATCH, f"{entry.key_field} differs from the record's key")
+    unavailable = envelope.unavailable
+    if len(values) < len(entry.fields):
+        unavailable |= frozenset(entry.fields) - values.keys()
+    if (fault := _contradiction(bare.key, envelope, entry, values, unavailable)) is not None:
         return _told(bare, envelope, fault=fault)
-    whole = envelope.fields is None and not envelope.unavailable and bare.value.startswith(reader.frame)
+    whole = envelope.fields is None and not unavailable and bare.value.startswith(reader.frame)
     return Change(
         bare.object,
         bare.system,
@@ -173,7 +186,28 @@ def _valued(bare: Change, envelope: ChangeEnvelope, entry: ObjectMap, reader: Ob
         envelope.time_ms,
         False,
         envelope.fields,
-        envelope.unavailable,
+        unavailable,
         values,
         whole,
+        None,
+        envelope.time,
     )
+
+
+def _contradiction(
+    key: bytes, envelope: ChangeEnvelope, entry: ObjectMap, values: Values, unavailable: frozenset[str]
+) -> Fault | None:
+    """What headers, key and value say differently of one change."""
+    listed = envelope.fields
+    if listed is None or entry.key_field in listed:
+        identifier = values.get(entry.key_field)
+        if identifier is None or str(identifier).encode() != key:
+            return Fault(Reason.KEY_MISMATCH, f"{entry.key_field} differs from the record's key")
+    if listed is not None and (lacking := listed & (unavailable - envelope.unavailable)):
+        detail = (
+            f"ce_fields lists {', '.join(sorted(lacking))}, which the contract of the value does not have"
+        )
+        return Fault(Reason.MALFORMED_ENVELOPE, detail)
+    if unavailable.issuperset(entry.fields if listed is None else listed):
+        return Fault(Reason.MALFORMED_ENVELOPE, "every field it sets is unavailable")
+    return None

@@ -17,6 +17,7 @@ from broker.gate.memory import memory_record
 from broker.gate.reason import Reason
 from broker.gate.state import OpenProposal, RecordState
 from schemas.authoritative import authoritative_headers, format_owners
+from schemas.envelope import HEADER_COUNT_MAX
 
 
 class Destination(StrEnum):
@@ -144,6 +145,7 @@ def authoritative(change: Change, decision: Decision) -> Outgoing:
         map_version=decision.map_version,
         ingress_ms=change.received_ms,
         reassert=decision.reassert,
+        time=change.time,
     )
     return Outgoing(Destination.AUTHORITATIVE, change.key, after.value, headers, change.object)
 
@@ -195,7 +197,7 @@ def _case(change: Change, decision: Decision, before: RecordState, gate_time_ms:
         "map_version": decision.map_version,
         "verdicts": [_verdict(verdict) for verdict in decision.verdicts],
         # I6: the original bytes are kept; only what exceeds a record's limit is kept by reference.
-        "headers": dict(change.headers[:32]),
+        "headers": {name: text or b"" for name, text in change.headers[:HEADER_COUNT_MAX]},
         "value": None if by_reference else change.value,
         "by_reference": by_reference,
         "authoritative": before.value,
