@@ -12,10 +12,11 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, create_engine, delete, event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from broker.store.errors import StoreOutdatedError, StoreUnavailableError
+from broker.store import postgres
+from broker.store.errors import StoreOutdatedError, StoreUnavailableError, StoreUrlRefusedError
 from broker.store.tables import REBUILT, VERSION, metadata, store_version
 
 __all__ = ["Connection", "Engine", "add", "clear_rebuilt", "open_store", "reading", "upsert", "writing"]
@@ -30,21 +31,33 @@ cross.
 def open_store(url: str) -> Engine:
     """The engine for a database URL (`sqlite:///file`, `postgresql://...`), its tables made if absent.
 
-    Raises StoreUnavailableError when it cannot be reached, StoreOutdatedError when another version made the
-    tables.
+    Raises StoreUrlRefusedError for a URL that names neither, StoreUnavailableError when the database cannot be
+    reached, StoreOutdatedError when another version made the tables.
     """
-    parsed = make_url(url)
-    if parsed.drivername in ("postgresql", "postgres"):
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    engine = create_engine(parsed, pool_pre_ping=True)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
+    engine = _engine(url)
     try:
         _make_tables(engine)
     except BaseException:
         engine.dispose()
         raise
+    return engine
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        parsed = None  # its text would show the URL, and that holds a password
+    if parsed is not None and parsed.drivername in ("postgresql", "postgresql+pg8000"):
+        parsed, options = postgres.driver_options(parsed)
+        engine = create_engine(parsed, pool_pre_ping=True, connect_args=options)
+        postgres.watch_connections(engine)
+        return engine
+    if parsed is None or parsed.drivername != "sqlite":
+        raise StoreUrlRefusedError("the database URL names no database that can be used")
+    engine = create_engine(parsed, pool_pre_ping=True)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
@@ -81,9 +94,9 @@ def _reachable() -> Iterator[None]:
         msg = f"the database does not answer: {type(error).__name__}"
         raise StoreUnavailableError(msg) from error
     except DBAPIError as error:
-        if not error.connection_invalidated:
+        if not error.connection_invalidated and not postgres.is_away(error):
             raise
-        msg = "the database closed the connection"
+        msg = f"the database does not serve us: {postgres.sqlstate(error.orig) or 'it closed the connection'}"
         raise StoreUnavailableError(msg) from error
 
 

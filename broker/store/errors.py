@@ -16,6 +16,13 @@ class StoreError(Exception):
         super().__init__(f"{detail} [{self.code}] {self.remedy}")
 
 
+class StoreUrlRefusedError(StoreError):
+    """The database URL cannot be used; its text is never shown, for it holds a password."""
+
+    code = "store.url_refused"
+    remedy = "Give SOLESOURCE_DATABASE_URL as sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE."
+
+
 class StoreUnavailableError(StoreError):
     """The database cannot be reached or is locked; trying again later is safe."""
 

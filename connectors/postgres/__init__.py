@@ -1,18 +1,36 @@
-"""PostgreSQL as a system: tables read by logical replication, rows written under a revision guard."""
+"""PostgreSQL as a system: tables read by logical replication, rows written under a revision guard.
+
+The driver (psycopg, LGPL-3.0) is an extra that nobody gets unasked: only `build` looks for it.
+"""
 
 from __future__ import annotations
 
-from connectors.postgres.settings import PostgresSettings, TableMapping, mappings_of
-from connectors.postgres.sink import PostgresSink
-from connectors.postgres.source import PostgresSource
+from importlib.util import find_spec
+
 from connectors.sdk.adapter import Connector, Context, Parts
 from connectors.sdk.config import checked
+from connectors.sdk.errors import ConnectorError
 
-__all__ = ["CONNECTOR", "PostgresSettings", "PostgresSink", "PostgresSource", "TableMapping"]
+__all__ = ["CONNECTOR", "DriverMissing"]
+DRIVER = "psycopg"
+
+
+class DriverMissing(ConnectorError):
+    """The connector's driver is not installed."""
+
+    code = "connector.driver_missing"
+    remedy = "Install it: pip install 'solesource[postgres]' (psycopg, LGPL-3.0)."
 
 
 def build(context: Context) -> Parts:
-    """Source and sink of one database."""
+    """Source and sink of one database. Raises DriverMissing without the extra `postgres`."""
+    if find_spec(DRIVER) is None:
+        msg = f"the PostgreSQL connector needs the driver {DRIVER}"
+        raise DriverMissing(msg)
+    from connectors.postgres.settings import PostgresSettings, mappings_of
+    from connectors.postgres.sink import PostgresSink
+    from connectors.postgres.source import PostgresSource
+
     settings = checked(PostgresSettings, context.settings, "settings")
     mappings = mappings_of(context)
     access = settings.access(context.folder)

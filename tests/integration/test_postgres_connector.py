@@ -13,7 +13,9 @@ import psycopg
 import pytest
 
 from broker.embedded.postgres import EmbeddedPostgres
-from connectors.postgres import CONNECTOR, PostgresSink, PostgresSource
+from connectors.postgres import CONNECTOR
+from connectors.postgres.sink import PostgresSink
+from connectors.postgres.source import PostgresSource
 from connectors.sdk.adapter import Context
 from connectors.sdk.errors import ConnectionLost, PositionLost
 from connectors.sdk.feedback import Proposal, ProposedField, Refusal
@@ -69,7 +71,8 @@ def crm(postgres: EmbeddedPostgres) -> Iterator[Database]:
     database = Database(postgres)
     yield database
     database.run(
-        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s AND NOT active",
+        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
+        " WHERE slot_name = %s AND NOT active",
         database.name,
     )
     database.application.close()
@@ -163,7 +166,8 @@ async def test_a_transaction_is_never_cut_and_orders_its_changes(crm: Database):
     with crm.application.transaction():
         for number in range(20):
             crm.run(
-                "INSERT INTO customers VALUES ('x', %s) ON CONFLICT (customer_id) DO UPDATE SET name = excluded.name",
+                "INSERT INTO customers VALUES ('x', %s)"
+                " ON CONFLICT (customer_id) DO UPDATE SET name = excluded.name",
                 f"v{number}",
             )
     batch = await source.read()
@@ -213,8 +217,11 @@ async def test_the_server_away_is_a_connection_lost(
 ):
     await source.open(None)
     await drain(source)
-    end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
-    crm.run(end, crm.name)
+    crm.run(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = %s AND pid <> pg_backend_pid()",
+        crm.name,
+    )
     with pytest.raises(ConnectionLost):
         await source.read()
     with pytest.raises(ConnectionLost):

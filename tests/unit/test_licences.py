@@ -1,4 +1,4 @@
-"""What a user installs is under permissive licences; the exceptions are named, each with its reason.
+"""What a user installs unasked is under permissive licences, without exception (docs/decisions/0005).
 
 Also: pyproject.toml asks for exactly what the locks were made from.
 """
@@ -6,7 +6,10 @@ Also: pyproject.toml asks for exactly what the locks were made from.
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -24,14 +27,6 @@ PERMISSIVE = re.compile(
 RESTRICTIVE = re.compile(
     r"GPL|General Public|MPL|Mozilla|EPL|CDDL|SSPL|BUSL|Commons Clause|Proprietary", re.IGNORECASE
 )
-
-# Weak copyleft that we use unchanged, by its public interface, from its own distribution. Nothing of it
-# is in ours.
-EXCEPTIONS = {
-    "psycopg": "LGPL-3.0: the PostgreSQL driver; imported unchanged, and whoever runs us can replace it",
-    "psycopg-binary": "LGPL-3.0: the same driver's compiled part, likewise replaceable",
-    "pathspec": "MPL-2.0: comes with hatchling, works while building only, unchanged",
-}
 
 
 def locked(name: str) -> set[str]:
@@ -77,7 +72,7 @@ def _is_installed(name: str) -> bool:
 def test_every_installed_distribution_is_permissive(lock: str) -> None:
     names = installed(locked(lock))
     assert len(names) > 0.9 * len(locked(lock))  # the check looked at something
-    found = {name: licence_words(name) for name in names - EXCEPTIONS.keys()}
+    found = {name: licence_words(name) for name in names}
     wrong = {name: words for name, words in found.items() if not _permissive(words)}
     assert wrong == {}
 
@@ -88,11 +83,12 @@ def _permissive(words: str) -> bool:
     return any(PERMISSIVE.search(side) and not RESTRICTIVE.search(side) for side in sides)
 
 
-def test_exceptions_are_needed_and_say_why() -> None:
-    for name, reason in EXCEPTIONS.items():
-        assert name in locked("base")
-        assert not _permissive(licence_words(name))
-        assert len(reason) > 20
+def test_what_is_not_permissive_is_only_where_it_is_asked_for() -> None:
+    apart = {"psycopg": "demo", "psycopg-binary": "demo", "pathspec": "build"}
+    for name, lock in apart.items():
+        assert not _permissive(licence_words(name))  # or it may come back
+        assert name in locked(lock)
+        assert name not in locked("sdk") | locked("base")
 
 
 @pytest.mark.parametrize(
@@ -129,3 +125,22 @@ def test_pyproject_asks_for_what_the_locks_were_made_from() -> None:
     assert set(project["dependencies"]) == asked("base")
     demo_only = asked("demo") - asked("base")
     assert set(project["optional-dependencies"]["demo"]) == demo_only
+    assert set(project["optional-dependencies"]["postgres"]) <= demo_only
+    assert [re.split(r"\W", one)[0] for one in build_requires()] == sorted(asked("build"))
+
+
+def build_requires() -> list[str]:
+    return list(tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"])
+
+
+def test_the_parts_that_hold_no_copyleft_start_without_it(tmp_path: Path) -> None:
+    """The command line, the processes and the SDK import no psycopg; only who uses its connector does."""
+    (tmp_path / "psycopg.py").write_text("raise ImportError('not installed')")
+    modules = "broker.cli.root, broker.app, broker.store.engine, broker.agents.control, broker.console.app"
+    code = f"import {modules}, connectors.sdk.__main__, connectors.postgres, connectors.tryton"
+    subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"},
+        cwd=tmp_path,
+    )

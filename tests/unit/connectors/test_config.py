@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from connectors.postgres import CONNECTOR
+from connectors import postgres
+from connectors.postgres import CONNECTOR, DriverMissing
 from connectors.sdk.__main__ import main
 from connectors.sdk.access import access_of
 from connectors.sdk.adapter import find_connector
@@ -113,6 +114,14 @@ def test_postgres_settings(mapping: dict[str, object], settings: dict[str, objec
         CONNECTOR.build(context_of("crm", settings=settings, mapping=mapping, store=Store(":memory:")))
     assert said in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_missing_driver_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(postgres, "DRIVER", "psycopg_that_is_not_installed")
+    with pytest.raises(DriverMissing) as missing:
+        CONNECTOR.build(context_of("crm", settings={}, mapping={}, store=Store(":memory:")))
+    assert "[connector.driver_missing]" in str(missing.value)
+    assert "pip install 'solesource[postgres]'" in str(missing.value)
 
 
 def test_tryton_settings(tmp_path: Path):

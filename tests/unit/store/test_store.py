@@ -270,7 +270,7 @@ def test_tables_of_another_version_are_refused(store: Engine):
 
 def test_a_database_that_is_away_is_unavailable_not_a_crash():
     with pytest.raises(StoreUnavailableError):
-        open_store("postgresql://nobody@127.0.0.1:1/nothing?connect_timeout=2")
+        open_store("postgresql://nobody@127.0.0.1:1/nothing?timeout=2")
 
 
 def test_writers_take_turns_and_none_is_lost(store: Engine):
