@@ -110,7 +110,7 @@ def pass_time(context: Context, state: RecordState) -> tuple[RecordState, list[O
     records = [memory(context.entry.name, context.key, due.state)]
     for parked in due.expired:
         change, decision = _expired(context, parked, state)
-        records += [record for record in route(change, decision, state, context.gate_time_ms)]
+        records += route(change, decision, state, context.gate_time_ms)
     for question in due.unanswered:
         records.append(
             closing(

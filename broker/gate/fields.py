@@ -5,7 +5,7 @@ Pure. Guards stand in the order of `Reason`; the first that applies decides.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,3 +89,19 @@ def stopped(
 def same(one: object, other: object) -> bool:
     """Equal, and NaN equals itself: otherwise a NaN would change for ever."""
     return one == other or (one != one and other != other)  # noqa: PLR0124 - the test for NaN
+
+
+class Earlier(Sequence[Mapping[str, Any]]):
+    """Replaced values, newest first, decoded only when somebody looks."""
+
+    def __init__(
+        self, recent: tuple[tuple[int, bytes], ...], decode: Callable[[bytes], Mapping[str, Any]]
+    ) -> None:
+        self._recent = recent
+        self._decode = decode
+
+    def __len__(self) -> int:
+        return len(self._recent)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._decode(self._recent[-1 - index][1])

@@ -72,9 +72,11 @@ def route(change: Change, decision: Decision, before: RecordState, gate_time_ms:
     if (refusal := _refusal(change, decision, gate_time_ms)) is not None:
         records.append(Outgoing(Destination.REFUSALS, change.key, refusal, target=change.system))
     known = {question.proposal_id for question in before.memory.proposals}
-    for question in decision.state.memory.proposals:
-        if question.proposal_id not in known:
-            records.append(_proposed(change, decision, question))
+    records += [
+        _proposed(change, decision, question)
+        for question in decision.state.memory.proposals
+        if question.proposal_id not in known
+    ]
     records += _trail(change, decision, gate_time_ms)
     return records
 

@@ -1,0 +1,191 @@
+"""What follows from the verdicts on the fields: the merged record, what is remembered, what is asserted again.
+
+Pure. Which verdict a field gets is said in `broker.gate.fields`, which change is judged how in `broker.gate.decide`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from broker.gate.change import Change, Values, case_id_of
+from broker.gate.decision import NEUTRAL, Decision, FieldVerdict, Outcome, Verdict, outcome_of, reason_of
+from broker.gate.fields import same
+from broker.gate.reason import Reason
+from broker.gate.state import PROPOSAL_MS, Memory, OpenProposal, Owners, RecordState, braked, remembered
+from ownership.map import ObjectMap
+
+Decode = Callable[[bytes], Values]
+Encode = Callable[[Values], bytes]
+
+
+def judged_fields(entry: ObjectMap, change: Change) -> tuple[str, ...]:
+    """The fields a change speaks of, in the contract's order, unknown ones last."""
+    if change.fields is None:
+        return tuple(name for name in entry.fields if name not in change.unavailable)
+    known = tuple(name for name in entry.fields if name in change.fields and name not in change.unavailable)
+    return known + tuple(sorted(change.fields - set(entry.fields)))
+
+
+def own_set(entry: ObjectMap, system: str, fields: frozenset[str] | None) -> frozenset[str]:
+    return frozenset(
+        name for name in entry.fields if entry.owner_of(name) == system and (fields is None or name in fields)
+    )
+
+
+def refuse(
+    map_version: int,
+    state: RecordState,
+    change: Change,
+    verdicts: tuple[FieldVerdict, ...],
+    restore: tuple[frozenset[str], int] | None,
+) -> Decision:
+    """Nothing is accepted; `restore` = (fields, gate time) to send the owner's values again."""
+    memory = _held(state.memory, change)
+    allowed: frozenset[str] = frozenset()
+    if restore is not None:
+        memory, allowed = braked(memory, change.system, *restore)
+    after = replace(state, memory=memory, revision=state.revision + (1 if allowed else 0))
+    return Decision(
+        outcome=outcome_of(verdicts),
+        reason=reason_of(verdicts),
+        verdicts=verdicts,
+        map_version=map_version,
+        state=after,
+        writes=bool(allowed),
+        reassert=(change.system, allowed) if allowed else None,
+    )
+
+
+def conclude(
+    entry: ObjectMap,
+    map_version: int,
+    state: RecordState,
+    change: Change,
+    gate_time_ms: int,
+    verdicts: tuple[FieldVerdict, ...],
+    current: Values,
+    decode: Decode,
+    encode: Encode,
+) -> Decision:
+    """Put the fields' verdicts together: the merged record, what is remembered, what is asserted again."""
+    attempted = change.values or {}
+    accepted = frozenset(verdict.field for verdict in verdicts if verdict.verdict is Verdict.ACCEPTED)
+    violations = violated(verdicts)
+    memory = _held(state.memory, change) if violations else state.memory
+    drifted = _drifted(entry, change.system, verdicts)
+    again: frozenset[str] = frozenset()
+    if drifted and (state.value is not None or accepted):
+        memory, again = braked(memory, change.system, drifted, gate_time_ms)
+    memory, closed = _answer(memory, accepted, attempted, decode)
+    memory = _asked(memory, change, verdicts, gate_time_ms)
+    outcome = outcome_of(verdicts)
+    decision = Decision(
+        outcome=outcome,
+        reason=reason_of(verdicts),
+        verdicts=verdicts,
+        map_version=map_version,
+        state=state if memory is state.memory else replace(state, memory=memory),
+        acknowledges=state.revision if outcome is Outcome.ECHO and not drifted else 0,
+        reassert=(change.system, again) if again else None,
+        closed=closed,
+    )
+    if not accepted:
+        if not again:
+            return decision
+        after = replace(decision.state, revision=state.revision + 1)  # I4: a re-assertion is a revision too
+        return decision._replace(state=after, writes=True)
+    values = {**current, **{name: attempted.get(name) for name in accepted}}
+    stale = frozenset(verdict.field for verdict in verdicts if verdict.verdict is Verdict.STALE)
+    untouched = change.pass_through and entry.sole_owner == change.system and not stale and not violations
+    written = frozenset(
+        name for name in judged_fields(entry, change) if entry.owner_of(name) == change.system
+    )
+    after = RecordState(
+        value=change.value if untouched else encode(values),
+        revision=state.revision + 1,  # I4: one more than the last revision of this key, always
+        owners=_owners(entry, state, change, written - stale - violations),
+        recent=state.recent if state.value is None else remembered(state.recent, state.value, gate_time_ms),
+        memory=memory,
+    )
+    changed = frozenset(name for name in accepted if not same(current.get(name), attempted.get(name)))
+    return decision._replace(state=after, writes=True, changed=changed)
+
+
+def _held(memory: Memory, change: Change) -> Memory:
+    if memory.held.get(change.system) == change.event_id:
+        return memory
+    return replace(memory, held={**memory.held, change.system: change.event_id})
+
+
+def violated(verdicts: Iterable[FieldVerdict]) -> frozenset[str]:
+    stopping = (Verdict.HELD, Verdict.REFUSED, Verdict.PROPOSED)
+    return frozenset(verdict.field for verdict in verdicts if verdict.verdict in stopping)
+
+
+def _drifted(entry: ObjectMap, system: str, verdicts: Iterable[FieldVerdict]) -> frozenset[str]:
+    """Fields in which this system no longer shows the owner's value, and which it gets to read."""
+    if system not in entry.readers:
+        return frozenset()
+    return frozenset(
+        verdict.field
+        for verdict in verdicts
+        if verdict.owner not in (None, system)
+        and (verdict.reason is Reason.LATE_ECHO or verdict.verdict not in (Verdict.ACCEPTED, *NEUTRAL))
+    )
+
+
+def _owners(entry: ObjectMap, state: RecordState, change: Change, written: frozenset[str]) -> Owners:
+    """Per system of record its last accepted event, after `written` fields were accepted from this change."""
+    if entry.sole_owner == change.system and written.issuperset(entry.fields):
+        return ((change.system, change.event_id, None),)
+    groups: dict[tuple[str, str], set[str]] = {}
+    for name in entry.fields:
+        owner = entry.owners[name]
+        event = change.event_id if name in written else state.version_of(owner, name) or ""
+        groups.setdefault((owner, event), set()).add(name)
+    rest = (entry.system_of_record, "")
+    of_record = [group for group in groups if group[0] == entry.system_of_record]
+    largest = max(of_record, key=lambda group: (len(groups[group]), group), default=rest)
+    named = sorted((*group, frozenset(names)) for group, names in groups.items() if group != largest)
+    return ((*largest, None), *named)
+
+
+def _answer(
+    memory: Memory, accepted: frozenset[str], attempted: Values, decode: Decode
+) -> tuple[Memory, tuple[tuple[OpenProposal, str], ...]]:
+    """Close the questions that this write of the owner answers."""
+    answered = [proposal for proposal in memory.proposals if proposal.field in accepted]
+    if not answered:
+        return memory, ()
+    closed = tuple(
+        (
+            proposal,
+            "accepted"
+            if same(decode(proposal.value).get(proposal.field), attempted.get(proposal.field))
+            else "answered_otherwise",
+        )
+        for proposal in answered
+    )
+    left = tuple(proposal for proposal in memory.proposals if proposal not in answered)
+    return replace(memory, proposals=left), closed
+
+
+def _asked(memory: Memory, change: Change, verdicts: Iterable[FieldVerdict], gate_time_ms: int) -> Memory:
+    """Remember what the connection's policy puts to the owners, until they write the field."""
+    if change.value is None:
+        return memory
+    asked = tuple(
+        OpenProposal(
+            proposal_id=f"{case_id_of(change.position)}.{verdict.field}",
+            case_id=None,
+            field=verdict.field,
+            owner=verdict.owner,
+            value=change.value,
+            opened_ms=gate_time_ms,
+            expires_ms=gate_time_ms + PROPOSAL_MS,
+        )
+        for verdict in verdicts
+        if verdict.verdict is Verdict.PROPOSED and verdict.owner is not None
+    )
+    return replace(memory, proposals=(*memory.proposals, *asked)) if asked else memory
