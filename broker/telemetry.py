@@ -67,6 +67,13 @@ METRICS: Final[dict[str, MetricName]] = {
         "gauge", (), "Stretches of topics that were gone before they were indexed."
     ),
     "solesource_store_up": MetricName("gauge", (), "1 while the database answers; 0 = the rest is missing."),
+    "solesource_gate_batches": MetricName("counter", (), "Batches that this worker of the gate committed."),
+    "solesource_gate_changes": MetricName(
+        "counter", ("outcome",), "Changes that this worker of the gate judged; begins at 0 when it starts."
+    ),
+    "solesource_gate_last_commit_timestamp_seconds": MetricName(
+        "gauge", ("slot",), "When this worker of the gate last committed a batch of a slot."
+    ),
 }
 
 EVENTS: Final[dict[str, str]] = {

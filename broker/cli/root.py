@@ -4,7 +4,19 @@ import sys
 
 import typer
 
-from broker.cli import demo, doctor, explain, kafka, ledger, maps, people, processes, quarantine, up
+from broker.cli import (
+    demo,
+    doctor,
+    explain,
+    kafka,
+    ledger,
+    maps,
+    people,
+    prepare,
+    processes,
+    quarantine,
+    up,
+)
 
 app = typer.Typer(
     no_args_is_help=True, help="One system of record for every field.", pretty_exceptions_enable=False
@@ -21,6 +33,7 @@ for name, group in (
 for command in (
     up.up,
     demo.demo,
+    prepare.prepare,
     processes.gate,
     processes.control,
     processes.console,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from time import sleep
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
@@ -21,6 +22,18 @@ ATTEMPTS = 50
 RETRY_S = 0.2
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What is on Kafka after `prepare`."""
+
+    users: tuple[str, ...]
+    """Whose credentials were set."""
+    topics_made: tuple[str, ...]
+    """Topics that were missing."""
+    acls: int
+    """Rights in force for the map's systems and the product's own processes."""
+
+
 def prepare(
     admin: AdminClient,
     documents: Mapping[str, str],
@@ -29,14 +42,14 @@ def prepare(
     partitions: int,
     slots: int,
     replicas: int = 1,
-) -> None:
+) -> Prepared:
     """Make what the map's files need; running it again changes nothing. The map is checked first (I7)."""
     rules = rules_of(documents, 0)
     make_users(admin, passwords)
-    make_topics(
+    made = make_topics(
         admin, topics.plan(rules.ownership_map, partitions=partitions, slots=slots), replicas=replicas
     )
-    make_acls(admin, rules.ownership_map)
+    return Prepared(tuple(sorted(passwords)), tuple(made), make_acls(admin, rules.ownership_map))
 
 
 def published_map(access: KafkaAccess) -> tuple[int, str]:
@@ -64,7 +77,10 @@ def published_map(access: KafkaAccess) -> tuple[int, str]:
         entry = envelopes().codec.decode(message.value() or b"", envelopes().ids("solesource.map"))
         return int(entry["version"]), str(entry["digest"])
     except KafkaException as error:
-        msg = f"ownership.map cannot be read: {error.args[0].str()} [map.unreadable] Check Kafka and control's credential."
+        msg = (
+            f"ownership.map cannot be read: {error.args[0].str()} [map.unreadable] "
+            "Check Kafka and control's credential."
+        )
         raise KafkaRefused(msg) from error
     finally:
         consumer.close()
@@ -78,7 +94,10 @@ def _await_topic(consumer: Consumer) -> None:
         if found.error is None and found.partitions:
             return
         sleep(RETRY_S)
-    msg = f"ownership.map is not to be seen: {found and found.error} [map.unreadable] Make it and its ACLs with `solesource up`."
+    msg = (
+        f"ownership.map is not to be seen: {found and found.error} [map.unreadable] "
+        "Make it and its ACLs with `solesource prepare`."
+    )
     raise KafkaRefused(msg)
 
 

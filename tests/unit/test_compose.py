@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from broker.settings import Settings
 from broker.telemetry import METRICS
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +31,7 @@ def strings(node: object) -> list[str]:
 
 
 def test_the_parts_are_there_and_the_profiles_keep_metrics_optional() -> None:
-    assert {"kafka", "postgres", *OURS, "prometheus", "grafana"} == set(SERVICES)
+    assert {"kafka", "postgres", "prepare", *OURS, "prometheus", "grafana"} == set(SERVICES)
     optional = {name for name, service in SERVICES.items() if service.get("profiles")}
     assert optional == {"prometheus", "grafana"}
     for name in set(SERVICES) - optional:
@@ -40,10 +41,36 @@ def test_the_parts_are_there_and_the_profiles_keep_metrics_optional() -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_part_has_a_health_check_and_waits_for_healthy_ones(name: str) -> None:
     service = SERVICES[name]
-    assert service["healthcheck"]["test"][0] == "CMD"
-    assert {"interval", "timeout", "retries"} <= set(service["healthcheck"])
-    for needed in service.get("depends_on", {}).values():
-        assert needed == {"condition": "service_healthy"}
+    if name != "prepare":  # it ends
+        assert service["healthcheck"]["test"][0] == "CMD"
+        assert {"interval", "timeout", "retries"} <= set(service["healthcheck"])
+    for part, needed in service.get("depends_on", {}).items():
+        condition = "service_completed_successfully" if part == "prepare" else "service_healthy"
+        assert needed == {"condition": condition}
+
+
+def test_kafka_is_prepared_before_anybody_uses_it() -> None:
+    assert SERVICES["prepare"]["command"] == ["prepare"]
+    assert SERVICES["prepare"]["restart"] == "no"
+    assert all("prepare" in SERVICES[name]["depends_on"] for name in OURS)
+
+
+def test_only_prepare_gets_the_passwords_of_admin_and_systems() -> None:
+    for name in OURS:
+        assert SERVICES[name]["secrets"] == ["broker-credentials"]
+        assert SERVICES[name]["environment"]["SOLESOURCE_CREDENTIALS_FILE"].endswith("/broker-credentials")
+    assert SERVICES["prepare"]["secrets"] == ["kafka-credentials"]
+    assert SERVICES["prepare"]["environment"]["SOLESOURCE_CREDENTIALS_FILE"].endswith("/kafka-credentials")
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [("gate", "9465/metrics"), ("control", "9464/healthz"), ("console", "8080/healthz")],
+)
+def test_health_is_asked_where_it_is_served(name: str, asked: str) -> None:
+    assert f"http://127.0.0.1:{asked}'" in SERVICES[name]["healthcheck"]["test"][-1]
+    settings = Settings.model_fields[f"{name}_port"]
+    assert asked.startswith(f"{settings.default}/")
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -126,17 +153,55 @@ def test_the_dashboard_shows_metrics_that_exist() -> None:
 def test_secrets_are_made_once_and_are_all_that_compose_asks_for(tmp_path: Path) -> None:
     (tmp_path / "deploy").mkdir()
     shutil.copy(ROOT / "deploy/new-secrets.sh", tmp_path / "deploy")
-    script = str(tmp_path / "deploy/new-secrets.sh")
-    subprocess.run([script], check=True, capture_output=True)
+    shutil.copytree(ROOT / "broker/demo/map", tmp_path / "map")
+    run_secrets(tmp_path)
     made = dict(line.split("=", 1) for line in (tmp_path / ".env").read_text().splitlines())
     asked = {name for text in strings(COMPOSE) for name in re.findall(r"\$\{(\w+):\?", text)}
     assert asked == set(made)
     assert (tmp_path / ".env").stat().st_mode & 0o077 == 0
     assert (tmp_path / "deploy/.secrets").stat().st_mode & 0o077 == 0
-    credentials = json.loads((tmp_path / "deploy/.secrets/kafka-credentials.json").read_text())
-    assert set(credentials) == {"admin", *OURS}
+    credentials = read_secret(tmp_path, "kafka-credentials")
+    assert set(credentials) == {"admin", *OURS, "crm", "erp", "billing"}
+    assert credentials["admin"] == made["KAFKA_ADMIN_PASSWORD"]
+    assert read_secret(tmp_path, "broker-credentials") == {name: credentials[name] for name in OURS}
     passwords = [value for name, value in made.items() if SECRET_NAME.search(name)]
-    assert len({*passwords, *credentials.values()}) == 8  # the admin's is in both
-    assert all(len(password) == 48 for password in passwords)
-    again = subprocess.run([script], check=False, capture_output=True)
-    assert again.returncode == 1
+    assert len({*passwords, *credentials.values()}) == 11  # the admin's is in both
+    assert all(len(password) == 48 for password in [*passwords, *credentials.values()])
+
+
+def test_a_new_system_gets_a_password_and_nobody_elses_changes(tmp_path: Path) -> None:
+    (tmp_path / "deploy").mkdir()
+    shutil.copy(ROOT / "deploy/new-secrets.sh", tmp_path / "deploy")
+    shutil.copytree(ROOT / "broker/demo/map", tmp_path / "map")
+    run_secrets(tmp_path)
+    before, env = read_secret(tmp_path, "kafka-credentials"), (tmp_path / ".env").read_text()
+    assert "none" in run_secrets(tmp_path)
+    assert read_secret(tmp_path, "kafka-credentials") == before
+    with (tmp_path / "map/systems.yaml").open("a") as systems:
+        systems.write("  web-shop:\n    title: Shop\n")
+    assert "web-shop" in run_secrets(tmp_path)
+    after = read_secret(tmp_path, "kafka-credentials")
+    assert {name: after[name] for name in before} == before
+    assert set(after) - set(before) == {"web-shop"}
+    assert (tmp_path / ".env").read_text() == env
+
+
+def test_without_a_map_no_secret_is_made(tmp_path: Path) -> None:
+    (tmp_path / "deploy").mkdir()
+    shutil.copy(ROOT / "deploy/new-secrets.sh", tmp_path / "deploy")
+    refused = subprocess.run(
+        [str(tmp_path / "deploy/new-secrets.sh")], check=False, capture_output=True, text=True
+    )
+    assert refused.returncode == 1
+    assert "SOLESOURCE_MAP_DIR" in refused.stderr
+    assert not (tmp_path / ".env").exists()
+
+
+def run_secrets(folder: Path) -> str:
+    script = str(folder / "deploy/new-secrets.sh")
+    return subprocess.run([script], check=True, capture_output=True, text=True).stdout
+
+
+def read_secret(folder: Path, name: str) -> dict[str, str]:
+    found: dict[str, str] = json.loads((folder / f"deploy/.secrets/{name}.json").read_text())
+    return found

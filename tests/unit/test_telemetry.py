@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
+import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from broker import telemetry
 from broker.agents.figures import read_figures
+from broker.embedded.files import free_port
+from broker.lane.judge import Judged
+from broker.lane.metrics import GateMetrics
 from broker.store.engine import open_store
 from schemas.hops import BOUNDS_MS, Sketch
 from tests.console_store import fill
@@ -37,6 +42,23 @@ def test_every_event_in_the_code_is_in_the_table_and_used():
     for path in (ROOT / "broker").rglob("*.py"):
         used |= set(re.findall(r'telemetry\.log\(\s*"([a-z_.]+)"', path.read_text("utf-8")))
     assert used == set(telemetry.EVENTS)
+
+
+def test_the_gate_gives_out_the_metrics_of_the_table(monkeypatch: pytest.MonkeyPatch):
+    port = free_port()
+    metrics = GateMetrics()
+    metrics.serve("127.0.0.1", port)
+    metrics.committed(3, Judged(account=Counter({"accepted": 2, "echo": 1})))
+    text = httpx2.get(f"http://127.0.0.1:{port}/metrics").text
+    given = text_string_to_metric_families(text)
+    families = {family.name: family for family in given if not family.name.endswith("_created")}
+    for name, metric in telemetry.METRICS.items():
+        if name.startswith("solesource_gate_"):
+            family = families.pop(name)
+            assert family.type == metric.kind
+            assert family.samples
+            assert all(tuple(sample.labels) == metric.labels for sample in family.samples)
+    assert families == {}
 
 
 def test_an_unknown_event_is_refused():
