@@ -120,7 +120,7 @@ class _Record:
     """Field to (owner, event id) of its last accepted write; outlives the record, because versions never fall."""
     replaced: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     not_accepted: dict[str, str] = field(default_factory=dict)
-    """Writer to the id of its last write that was not wholly accepted."""
+    """Writer to the id of its last write that was not wholly accepted, or that was a delete."""
     ended_by: tuple[str, str] | None = None
     waiting: list[_Waiting] = field(default_factory=list)
     brakes: dict[tuple[str, str], _Brake] = field(default_factory=dict)
@@ -272,19 +272,15 @@ class Oracle:
 
     def _against_former_life(self, record: _Record, write: Write) -> Expected | None:
         """Versions never fall, not even from one life of a record to the next (I4)."""
-        mine = {event for system, event in record.last.values() if system == write.system}
-        if record.ended_by is not None and record.ended_by[0] == write.system:
-            standing = compare(write.event, record.ended_by[1])
-            if standing in ("same", "conflict"):
-                return self._stop(record, write, [_Said(self.law.key_field, "held", "version_conflict")])
-            mine.add(record.ended_by[1])
         if record.ended_by is None:
             return None
-        if any(compare(write.event, event) in ("same", "conflict") for event in mine):
+        mine = {event for system, event in (*record.last.values(), record.ended_by) if system == write.system}
+        standings = {compare(write.event, event) for event in mine}
+        if "same" in standings:
             return Expected("duplicate", "duplicate")
-        if any(compare(write.event, event) == "older" for event in mine):
-            return Expected("stale", "stale")
-        return None
+        if "conflict" in standings:
+            return self._stop(record, write, [_Said(self.law.key_field, "held", "version_conflict")])
+        return Expected("stale", "stale") if "older" in standings else None
 
     def _early(self, record: _Record, write: Write) -> Expected:
         own = self.law.owned_by(write.system) & set(self._set(write))
@@ -303,10 +299,11 @@ class Oracle:
             for name in own
             if name in known and known[name][0] == write.system
         }
-        if standings and set(standings) == own and all(s != "newer" for s in standings.values()):
-            if any(s in ("same", "conflict") for s in standings.values()):
-                return Expected("duplicate", "duplicate")
-            return Expected("stale", "stale")
+        if "conflict" in standings.values():
+            return self._stop(record, write, [_Said(self.law.key_field, "held", "version_conflict")])
+        if set(standings) == own and "newer" not in standings.values():
+            again = "duplicate" if "same" in standings.values() else "stale"
+            return Expected(again, again)
         own = {name for name in own if standings.get(name, "newer") == "newer"}
         # the last per writer and field; what it does not set again goes on waiting
         for waiting in record.waiting:
@@ -321,8 +318,6 @@ class Oracle:
     def _delete(self, record: _Record, write: Write) -> Expected:
         key = self.law.key_field
         if record.values is None:
-            if record.ended_by == (write.system, write.event):
-                return Expected("duplicate", "duplicate")
             return Expected("echo", "already_deleted")
         if write.system != self.law.delete:
             verdict = STOPPING[self.law.policies.get(write.system, "quarantine")]
@@ -343,8 +338,7 @@ class Oracle:
         record.ended_by = (write.system, write.event)
         for name in self.law.owned_by(write.system):
             record.last[name] = (write.system, write.event)
-        if not self.law.owned_by(write.system):
-            record.not_accepted[write.system] = write.event  # else nothing would tell it sent twice
+        record.not_accepted[write.system] = write.event  # sent again, it must not end the next life
         return Expected("accepted", "", changed=frozenset(self.law.owners))
 
     # -- what follows

@@ -6,17 +6,18 @@ A refused change leaves the very same state object behind, except for what must 
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 from broker.gate.change import Change, Values
 from broker.gate.conclude import Decode, Encode, conclude, judged_fields, own_set, refuse, violated
 from broker.gate.decision import Decision, FieldVerdict, Outcome, Verdict
-from broker.gate.fields import Earlier, Judged, judge_field, same, stopped
+from broker.gate.fields import Earlier, Judged, Standing, judge_field, standing, stopped
 from broker.gate.reason import UNREADABLE_REASONS, Reason
-from broker.gate.state import PARKED_MS, Grave, Memory, Owners, Parked, RecordState, remembered
+from broker.gate.state import PARKED_MS, Grave, Memory, Owners, Parked, RecordState
 from ownership.map import ObjectMap
-from schemas.version import version_of
 
 
 def decide(
@@ -40,10 +41,6 @@ def decide(
         outcome = Outcome.UNREADABLE if reason in UNREADABLE_REASONS else Outcome.QUARANTINED
         detail = change.fault.detail if change.fault else ""
         return Decision(outcome=outcome, reason=reason, detail=detail, map_version=map_version, state=state)
-    if change.pass_through and entry.sole_owner == change.system and state.value is not None:
-        whole = _decide_whole(map_version, state, change, gate_time_ms, decode)
-        if whole is not None:
-            return whole
     if _judged_before(state.memory, change):
         return Decision(
             outcome=Outcome.DUPLICATE, reason=Reason.DUPLICATE, map_version=map_version, state=state
@@ -53,42 +50,6 @@ def decide(
     if state.value is None:
         return _decide_missing(entry, map_version, state, change, gate_time_ms, decode, encode)
     return _decide_upsert(entry, map_version, state, change, gate_time_ms, decode, encode)
-
-
-def _decide_whole(
-    map_version: int, state: RecordState, change: Change, gate_time_ms: int, decode: Decode
-) -> Decision | None:
-    """The short way for most changes: the one owner of everything sends a newer full image. None: take the long way.
-
-    Must give what the long way gives, but for the verdicts (a property test compares them).
-    """
-    owners = state.owners
-    if (
-        len(owners) != 1
-        or owners[0][2] is not None
-        or owners[0][0] != change.system
-        or state.memory.proposals
-        or change.system in state.memory.held
-        or state.value is None
-        or change.values is None
-        or owners[0][1] == change.event_id
-        or version_of(change.event_id).older_than(version_of(owners[0][1]))
-    ):
-        return None
-    current, attempted = decode(state.value), change.values
-    if current == attempted:
-        return None
-    changed = frozenset(name for name, value in attempted.items() if not same(current.get(name), value))
-    if not changed:
-        return None
-    after = RecordState(
-        value=change.value,  # I1: the only owner's own bytes
-        revision=state.revision + 1,  # I4
-        owners=((change.system, change.event_id, None),),
-        recent=remembered(state.recent, state.value, gate_time_ms),
-        memory=state.memory,
-    )
-    return Decision(Outcome.ACCEPTED, None, map_version, after, writes=True, changed=changed)
 
 
 def _judged_before(memory: Memory, change: Change) -> bool:
@@ -140,21 +101,16 @@ def _decide_missing(
     attempted = change.values or {}
     if change.system != entry.create:
         return _decide_early(entry, map_version, state, change, attempted)
-    grave = state.memory.grave
-    if grave is not None and _older_than_grave(grave.owners, change):
-        stale = (FieldVerdict(entry.key_field, Verdict.STALE, Reason.STALE, entry.create),)
-        return Decision(
-            outcome=Outcome.STALE, reason=Reason.STALE, verdicts=stale, map_version=map_version, state=state
-        )
+    former = _against_former_life(entry, map_version, state, change)
+    if former is not None:
+        return former
     merged = tuple(parked for parked in state.memory.parked if gate_time_ms - parked.received_ms <= PARKED_MS)
     base: dict[str, Any] = dict.fromkeys(entry.fields)
     for parked in merged:
         waiting = decode(parked.value)
         base |= {name: waiting.get(name) for name in own_set(entry, parked.system, parked.fields)}
     # A record about to be created is judged against what it would hold without this change.
-    before = replace(
-        state, owners=tuple((p.system, p.event_id, own_set(entry, p.system, p.fields)) for p in merged)
-    )
+    before = replace(state, owners=_last_told(entry, state, merged))
     judged = Judged(entry=entry, system=change.system, event_id=change.event_id, state=before, creates=True)
     verdicts = tuple(
         judge_field(judged, name, base.get(name), attempted.get(name), ())
@@ -171,6 +127,36 @@ def _decide_missing(
     decision = conclude(entry, map_version, born, change, gate_time_ms, verdicts, base, decode, encode)
     filled = frozenset(name for name, value in base.items() if value is not None)
     return decision._replace(merged=merged, changed=decision.changed | filled)
+
+
+def _against_former_life(
+    entry: ObjectMap, map_version: int, state: RecordState, change: Change
+) -> Decision | None:
+    """What becomes of a creation that its own writer's former life overtook; None: it is news."""
+    grave = state.memory.grave
+    found = _standings(grave.owners, change) if grave is not None else frozenset()
+    if Standing.SAME in found:
+        return Decision(Outcome.DUPLICATE, Reason.DUPLICATE, map_version, state)
+    if Standing.CLASH in found:
+        clash = FieldVerdict(entry.key_field, Verdict.HELD, Reason.VERSION_CONFLICT, entry.create)
+        return refuse(map_version, state, change, (clash,), None)
+    if Standing.OLDER in found:
+        return _neutral(map_version, state, Outcome.STALE, Reason.STALE, entry.key_field, entry.create)
+    return None
+
+
+def _last_told(entry: ObjectMap, state: RecordState, waiting: Iterable[Parked]) -> Owners:
+    """Per owner its last events for a record that does not exist: of its former life, and of what waits for it."""
+    grave = state.memory.grave
+    former = replace(state, owners=grave.owners if grave is not None else ())
+    told = {name: (owner, former.version_of(owner, name) or "") for name, owner in entry.owners.items()}
+    for parked in waiting:
+        told |= dict.fromkeys(own_set(entry, parked.system, parked.fields), (parked.system, parked.event_id))
+    groups: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for name, last in told.items():
+        if last[1]:
+            groups[last].add(name)
+    return tuple((*last, frozenset(names)) for last, names in groups.items())
 
 
 def _decide_early(
@@ -218,27 +204,20 @@ def _decide_delete(
 ) -> Decision:
     key = entry.key_field
     if state.value is None:
-        gone = (FieldVerdict(key, Verdict.UNCHANGED, Reason.ALREADY_DELETED, entry.delete),)
-        return Decision(
-            outcome=Outcome.ECHO,
-            reason=Reason.ALREADY_DELETED,
-            verdicts=gone,
-            map_version=map_version,
-            state=state,
-        )
+        return _neutral(map_version, state, Outcome.ECHO, Reason.ALREADY_DELETED, key, entry.delete)
     if change.system != entry.delete:
         held = stopped(entry, change.system, key, Reason.NOT_DELETE_AUTHORITY, None, None, owner=entry.delete)
         own = own_set(entry, change.system, None)
         lost = frozenset(entry.fields) - own if change.system in entry.readers else frozenset()
         return refuse(map_version, state, change, (held,), (lost, gate_time_ms) if lost else None)
-    if _older_than_grave(state.owners, change):
-        stale = (FieldVerdict(key, Verdict.STALE, Reason.STALE, entry.delete),)
-        return Decision(
-            outcome=Outcome.STALE, reason=Reason.STALE, verdicts=stale, map_version=map_version, state=state
-        )
-    owners: Owners = ((change.system, change.event_id, None),)
+    found = _standings(state.owners, change)
+    if not found.isdisjoint((Standing.SAME, Standing.CLASH)):
+        clash = FieldVerdict(key, Verdict.HELD, Reason.VERSION_CONFLICT, entry.delete)
+        return refuse(map_version, state, change, (clash,), None)
+    if Standing.OLDER in found:
+        return _neutral(map_version, state, Outcome.STALE, Reason.STALE, key, entry.delete)
+    owners = _owners_at_death(entry, state, change)
     revision = state.revision + 1  # I4
-    grave = Grave(revision=revision, owners=owners, deleted_ms=gate_time_ms)
     return Decision(
         outcome=Outcome.ACCEPTED,
         reason=None,
@@ -248,13 +227,39 @@ def _decide_delete(
         changed=frozenset(entry.fields),
         closed=tuple((proposal, "answered_otherwise") for proposal in state.memory.proposals),
         state=RecordState(
-            revision=revision, owners=owners, memory=Memory(grave=grave, held=state.memory.held)
+            revision=revision,
+            owners=owners,
+            memory=Memory(
+                grave=Grave(revision=revision, owners=owners, deleted_ms=gate_time_ms),
+                # Sent again after a re-creation, the same delete must not end the new life.
+                held={**state.memory.held, change.system: change.event_id},
+                parked=state.memory.parked,
+            ),
         ),
     )
 
 
-def _older_than_grave(owners: Owners, change: Change) -> bool:
-    last = next((event for system, event, _ in owners if system == change.system), None)
-    return last is not None and (
-        last == change.event_id or version_of(change.event_id).older_than(version_of(last))
+def _owners_at_death(entry: ObjectMap, state: RecordState, change: Change) -> Owners:
+    """What the grave keeps: the delete, and the last event of every other owner, because versions never fall (I4)."""
+    others: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for name, owner in entry.owners.items():
+        if owner != change.system and (event := state.version_of(owner, name)):
+            others[owner, event].add(name)
+    named = sorted((*last, frozenset(names)) for last, names in others.items())
+    return ((change.system, change.event_id, None), *named)
+
+
+def _standings(owners: Owners, change: Change) -> frozenset[Standing]:
+    """How a change stands to all that was accepted of its writer."""
+    return frozenset(
+        standing(change.event_id, event) for system, event, _ in owners if system == change.system and event
     )
+
+
+def _neutral(
+    map_version: int, state: RecordState, outcome: Outcome, reason: Reason, key_field: str, owner: str
+) -> Decision:
+    """A change of the record as a whole that changes nothing."""
+    verdict = Verdict.STALE if reason is Reason.STALE else Verdict.UNCHANGED
+    verdicts = (FieldVerdict(key_field, verdict, reason, owner),)
+    return Decision(outcome, reason, map_version, state, verdicts=verdicts)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from broker.gate.decision import FieldVerdict, Verdict
@@ -20,6 +21,27 @@ _POLICY = {
     OnViolation.REJECT: Verdict.REFUSED,
     OnViolation.PROPOSE: Verdict.PROPOSED,
 }
+
+
+class Standing(Enum):
+    """How an event stands to the last accepted one of the same writer."""
+
+    SAME = "same"
+    CLASH = "clash"
+    """Another event of the same version, although the order is strict."""
+    OLDER = "older"
+    NEWER = "newer"
+    """Or of no known order: then the order of arrival counts."""
+
+
+def standing(event_id: str, last: str) -> Standing:
+    """How `event_id` stands to `last`."""
+    if event_id == last:
+        return Standing.SAME
+    version, before = version_of(event_id), version_of(last)
+    if version.older_than(before):
+        return Standing.OLDER
+    return Standing.CLASH if version.same_as(before) else Standing.NEWER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,13 +80,13 @@ def _judge_own(
     judged: Judged, name: str, owner: str, current: Any, attempted: Any, *, equal: bool
 ) -> FieldVerdict:
     last = judged.state.version_of(owner, name)
-    if last:
-        if last == judged.event_id:
-            if equal:
-                return FieldVerdict(name, Verdict.UNCHANGED, Reason.DUPLICATE, owner, current, attempted)
-            return FieldVerdict(name, Verdict.HELD, Reason.VERSION_CONFLICT, owner, current, attempted)
-        if version_of(judged.event_id).older_than(version_of(last)):
-            return FieldVerdict(name, Verdict.STALE, Reason.STALE, owner, current, attempted)
+    found = standing(judged.event_id, last) if last else Standing.NEWER
+    if found in (Standing.SAME, Standing.CLASH) and not equal:
+        return FieldVerdict(name, Verdict.HELD, Reason.VERSION_CONFLICT, owner, current, attempted)
+    if found is Standing.SAME:
+        return FieldVerdict(name, Verdict.UNCHANGED, Reason.DUPLICATE, owner, current, attempted)
+    if found is Standing.OLDER:
+        return FieldVerdict(name, Verdict.STALE, Reason.STALE, owner, current, attempted)
     if equal and not (judged.creates and name == judged.entry.key_field):
         return FieldVerdict(name, Verdict.UNCHANGED, Reason.ECHO, owner, current, attempted)
     return FieldVerdict(name, Verdict.ACCEPTED, None, owner, current, attempted)

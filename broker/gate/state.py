@@ -126,6 +126,8 @@ def remembered(
     recent: tuple[tuple[int, bytes], ...], replaced: bytes, gate_time_ms: int
 ) -> tuple[tuple[int, bytes], ...]:
     """`recent` with one more replaced value, without those that are too old or too many."""
+    if not recent or (len(recent) < RECENT_MAX and gate_time_ms - recent[0][0] < RECENT_MS):
+        return (*recent, (gate_time_ms, replaced))  # by far the most frequent case
     kept = [entry for entry in recent if gate_time_ms - entry[0] < RECENT_MS]
     return (*kept[-(RECENT_MAX - 1) :], (gate_time_ms, replaced))
 
