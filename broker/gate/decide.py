@@ -7,17 +7,18 @@ A refused change leaves the very same state object behind, except for what must 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from broker.gate.change import Change, Values
+from broker.gate.change import Change
 from broker.gate.conclude import Decode, Encode, conclude, judged_fields, own_set, refuse, violated
 from broker.gate.decision import Decision, FieldVerdict, Outcome, Verdict
 from broker.gate.fields import Earlier, Judged, Standing, judge_field, standing, stopped
 from broker.gate.reason import UNREADABLE_REASONS, Reason
 from broker.gate.state import PARKED_MS, Grave, Memory, Owners, Parked, RecordState
 from ownership.map import ObjectMap
+from schemas.errors import UnreadableValue
 
 
 def decide(
@@ -98,13 +99,17 @@ def _decide_missing(
     encode: Encode,
 ) -> Decision:
     """An upsert of a record that does not exist: creation by its authority, or a write that waits (parked)."""
-    attempted = change.values or {}
     if change.system != entry.create:
-        return _decide_early(entry, map_version, state, change, attempted)
+        return _decide_early(entry, map_version, state, change)
     former = _against_former_life(entry, map_version, state, change)
     if former is not None:
         return former
-    merged = tuple(parked for parked in state.memory.parked if gate_time_ms - parked.received_ms <= PARKED_MS)
+    merged = tuple(
+        parked
+        for parked in state.memory.parked
+        if gate_time_ms - parked.received_ms <= PARKED_MS and own_set(entry, parked.system, parked.fields)
+    )
+    attempted = change.values or {}
     base: dict[str, Any] = dict.fromkeys(entry.fields)
     for parked in merged:
         waiting = decode(parked.value)
@@ -116,15 +121,19 @@ def _decide_missing(
         judge_field(judged, name, base.get(name), attempted.get(name), ())
         for name in judged_fields(entry, change)
     )
-    if not any(
-        verdict.verdict is Verdict.ACCEPTED and verdict.field == entry.key_field for verdict in verdicts
-    ):
-        lacking = FieldVerdict(entry.key_field, Verdict.HELD, Reason.INCOMPLETE_RECORD, entry.create)
-        others = tuple(v for v in verdicts if v.verdict is not Verdict.ACCEPTED)
+    others = tuple(verdict for verdict in verdicts if verdict.verdict is not Verdict.ACCEPTED)
+    lacking = FieldVerdict(entry.key_field, Verdict.HELD, Reason.INCOMPLETE_RECORD, entry.create)
+    if not any(v.field == entry.key_field and v.verdict is Verdict.ACCEPTED for v in verdicts):
         return refuse(map_version, state, change, (lacking, *others), None)
-    waiting_left = tuple(parked for parked in state.memory.parked if parked not in merged)
-    born = replace(before, memory=replace(state.memory, parked=waiting_left, grave=None))
-    decision = conclude(entry, map_version, born, change, gate_time_ms, verdicts, base, decode, encode)
+    memory = state.memory
+    if merged or memory.grave is not None:
+        left = tuple(parked for parked in memory.parked if parked not in merged)
+        memory = replace(memory, parked=left, grave=None)
+    born = replace(before, memory=memory)
+    try:
+        decision = conclude(entry, map_version, born, change, gate_time_ms, verdicts, base, decode, encode)
+    except UnreadableValue:  # a field that the contract does not let be null has no value yet
+        return refuse(map_version, state, change, (lacking, *others), None)
     filled = frozenset(name for name, value in base.items() if value is not None)
     return decision._replace(merged=merged, changed=decision.changed | filled)
 
@@ -159,44 +168,68 @@ def _last_told(entry: ObjectMap, state: RecordState, waiting: Iterable[Parked]) 
     return tuple((*last, frozenset(names)) for last, names in groups.items())
 
 
-def _decide_early(
-    entry: ObjectMap, map_version: int, state: RecordState, change: Change, attempted: Values
-) -> Decision:
+def _decide_early(entry: ObjectMap, map_version: int, state: RecordState, change: Change) -> Decision:
     """A write of a system that cannot create: what it owns waits, anything else is a violation."""
-    owned = own_set(entry, change.system, change.fields)
-    if owned and change.value is not None:
-        parked = Parked(
-            system=change.system,
-            event_id=change.event_id,
-            received_ms=change.received_ms,
-            source_time_ms=change.time_ms,
-            topic=change.position.topic,
-            partition=change.position.partition,
-            offset=change.position.offset,
-            fields=change.fields,
-            value=change.value,
-        )
-        others = tuple(waiting for waiting in state.memory.parked if waiting.system != change.system)
-        memory = replace(state.memory, parked=(*others, parked))
+    attempted, system = change.values or {}, change.system
+    owned = tuple(name for name in judged_fields(entry, change) if entry.owner_of(name) == system)
+    if not owned:
         verdicts = tuple(
-            FieldVerdict(
-                name, Verdict.PARKED, Reason.RECORD_NOT_YET, change.system, None, attempted.get(name)
-            )
-            for name in entry.fields
-            if name in owned
+            stopped(entry, system, name, Reason.NOT_CREATE_AUTHORITY, None, attempted.get(name))
+            for name in judged_fields(entry, change)
         )
-        return Decision(
-            outcome=Outcome.PARKED,
-            reason=Reason.RECORD_NOT_YET,
-            verdicts=verdicts,
-            map_version=map_version,
-            state=replace(state, memory=memory),
-        )
-    verdicts = tuple(
-        stopped(entry, change.system, name, Reason.NOT_CREATE_AUTHORITY, None, attempted.get(name))
-        for name in judged_fields(entry, change)
+        return refuse(map_version, state, change, verdicts, None)
+    known = replace(state, owners=_last_told(entry, state, state.memory.parked))
+    found = {
+        name: standing(change.event_id, last) for name in owned if (last := known.version_of(system, name))
+    }
+    if Standing.CLASH in found.values():
+        clash = FieldVerdict(entry.key_field, Verdict.HELD, Reason.VERSION_CONFLICT, system)
+        return refuse(map_version, state, change, (clash,), None)
+    news = frozenset(name for name in owned if found.get(name, Standing.NEWER) is Standing.NEWER)
+    if not news and Standing.SAME in found.values():
+        return Decision(Outcome.DUPLICATE, Reason.DUPLICATE, map_version, state)
+    if not news:
+        return _neutral(map_version, state, Outcome.STALE, Reason.STALE, owned[0], system)
+    memory = replace(
+        state.memory, parked=(*_still_waiting(entry, state, system, news), _parked(change, news))
     )
-    return refuse(map_version, state, change, verdicts, None)
+    return Decision(
+        outcome=Outcome.PARKED,
+        reason=Reason.RECORD_NOT_YET,
+        verdicts=tuple(
+            FieldVerdict(name, Verdict.PARKED, Reason.RECORD_NOT_YET, system, None, attempted.get(name))
+            for name in owned
+            if name in news
+        ),
+        map_version=map_version,
+        state=replace(state, memory=memory),
+    )
+
+
+def _parked(change: Change, fields: frozenset[str]) -> Parked:
+    assert change.value is not None
+    return Parked(
+        system=change.system,
+        event_id=change.event_id,
+        received_ms=change.received_ms,
+        source_time_ms=change.time_ms,
+        topic=change.position.topic,
+        partition=change.position.partition,
+        offset=change.position.offset,
+        fields=fields,
+        value=change.value,
+    )
+
+
+def _still_waiting(
+    entry: ObjectMap, state: RecordState, system: str, fields: frozenset[str]
+) -> Iterator[Parked]:
+    """What goes on waiting after `system` wrote `fields`: of its own writes, the fields that were not written again."""
+    for parked in state.memory.parked:
+        if parked.system != system:
+            yield parked
+        elif left := own_set(entry, system, parked.fields) - fields:
+            yield replace(parked, fields=left)
 
 
 def _decide_delete(
