@@ -13,15 +13,15 @@ from ownership.document import ObjectDocument, SystemsDocument
 from ownership.errors import Finding
 from ownership.lines import Path, dotted
 
-_Document = TypeVar("_Document", covariant=True)
+_Document_co = TypeVar("_Document_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Located(Generic[_Document]):
+class Located(Generic[_Document_co]):
     """A document and where its parts stand."""
 
     file: str
-    document: _Document
+    document: _Document_co
     lines: Mapping[Path, int]
 
     def finding(self, code: str, path: Path, detail: str, remedy: str) -> Finding:

@@ -90,6 +90,11 @@ class ObjectMap:
         """The system of record of a field, or None: nobody."""
         return self.owners.get(name)
 
+    def readable(self, system: str) -> frozenset[str]:
+        """The fields that a system gets to read."""
+        granted = self.readers.get(system, frozenset())
+        return frozenset(self.fields) if granted is None else granted
+
     def policy_of(self, system: str) -> OnViolation:
         """What a violation of this system meets; quarantine where nothing is said."""
         return self.policies.get(system, OnViolation.QUARANTINE)

@@ -218,7 +218,8 @@ class Bench:
         key = record.key or b""
         before = self.state(key)
         judged = self.judge(record)
-        ((_, _, outcome, reason),) = judged.reasons or [("", "", "", "")]
+        outcome = next(iter(judged.account), "")
+        reason = next((reason for _, _, _, reason in judged.reasons), "")
         return Seen(outcome, reason, judged, before, self.state(key))
 
     def state(self, key: bytes = b"C-1") -> RecordState:

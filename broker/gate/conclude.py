@@ -78,7 +78,7 @@ def conclude(
     if drifted and (state.value is not None or accepted):
         memory, again = braked(memory, change.system, drifted, gate_time_ms)
     memory, closed = _answer(memory, accepted, attempted, decode)
-    memory = _asked(memory, change, verdicts, gate_time_ms)
+    memory = _asked(memory, change, verdicts, gate_time_ms, decode)
     outcome = outcome_of(verdicts)
     decision = Decision(
         outcome=outcome,
@@ -125,14 +125,12 @@ def violated(verdicts: Iterable[FieldVerdict]) -> frozenset[str]:
 
 def _drifted(entry: ObjectMap, system: str, verdicts: Iterable[FieldVerdict]) -> frozenset[str]:
     """Fields in which this system no longer shows the owner's value, and which it gets to read."""
-    if system not in entry.readers:
-        return frozenset()
     return frozenset(
         verdict.field
         for verdict in verdicts
         if verdict.owner not in (None, system)
         and (verdict.reason is Reason.LATE_ECHO or verdict.verdict not in (Verdict.ACCEPTED, *NEUTRAL))
-    )
+    ).intersection(entry.readable(system))
 
 
 def _owners(entry: ObjectMap, state: RecordState, change: Change, written: frozenset[str]) -> Owners:
@@ -171,11 +169,18 @@ def _answer(
     return replace(memory, proposals=left), closed
 
 
-def _asked(memory: Memory, change: Change, verdicts: Iterable[FieldVerdict], gate_time_ms: int) -> Memory:
-    """Remember what the connection's policy puts to the owners, until they write the field."""
-    if change.value is None:
+def _asked(
+    memory: Memory, change: Change, verdicts: Iterable[FieldVerdict], gate_time_ms: int, decode: Decode
+) -> Memory:
+    """Remember what the connection's policy puts to the owners, until they write the field.
+
+    The same value for the same field is asked once, however often a system sends it.
+    """
+    proposed = [verdict for verdict in verdicts if verdict.verdict is Verdict.PROPOSED]
+    if not proposed or change.value is None:
         return memory
-    asked = tuple(
+    asked = [(open_.field, decode(open_.value).get(open_.field)) for open_ in memory.proposals]
+    opened = tuple(
         OpenProposal(
             proposal_id=f"{case_id_of(change.position)}.{verdict.field}",
             case_id=None,
@@ -185,7 +190,8 @@ def _asked(memory: Memory, change: Change, verdicts: Iterable[FieldVerdict], gat
             opened_ms=gate_time_ms,
             expires_ms=gate_time_ms + PROPOSAL_MS,
         )
-        for verdict in verdicts
-        if verdict.verdict is Verdict.PROPOSED and verdict.owner is not None
+        for verdict in proposed
+        if verdict.owner is not None
+        and not any(name == verdict.field and same(value, verdict.attempted) for name, value in asked)
     )
-    return replace(memory, proposals=(*memory.proposals, *asked)) if asked else memory
+    return replace(memory, proposals=(*memory.proposals, *opened)) if opened else memory

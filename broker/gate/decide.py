@@ -12,11 +12,11 @@ from dataclasses import replace
 from typing import Any
 
 from broker.gate.change import Change
-from broker.gate.conclude import Decode, Encode, conclude, judged_fields, own_set, refuse, violated
-from broker.gate.decision import Decision, FieldVerdict, Outcome, Verdict
+from broker.gate.conclude import Decode, Encode, conclude, judged_fields, own_set, refuse
+from broker.gate.decision import NEUTRAL, Decision, FieldVerdict, Outcome, Verdict
 from broker.gate.fields import Earlier, Judged, Standing, judge_field, standing, stopped
 from broker.gate.reason import UNREADABLE_REASONS, Reason
-from broker.gate.state import PARKED_MS, Grave, Memory, Owners, Parked, RecordState
+from broker.gate.state import PARKED_MS, Grave, Memory, Owners, Parked, RecordState, lately
 from ownership.map import ObjectMap
 from schemas.errors import UnreadableValue
 
@@ -43,9 +43,7 @@ def decide(
         detail = change.fault.detail if change.fault else ""
         return Decision(outcome=outcome, reason=reason, detail=detail, map_version=map_version, state=state)
     if _judged_before(state.memory, change):
-        return Decision(
-            outcome=Outcome.DUPLICATE, reason=Reason.DUPLICATE, map_version=map_version, state=state
-        )
+        return Decision(Outcome.DUPLICATE, Reason.DUPLICATE, map_version, state)
     if change.deletes:
         return _decide_delete(entry, map_version, state, change, gate_time_ms)
     if state.value is None:
@@ -71,21 +69,15 @@ def _decide_upsert(
     assert state.value is not None
     current = decode(state.value)
     attempted = change.values or {}
-    earlier = Earlier(state.recent, decode)
+    earlier = Earlier(lately(state.recent, gate_time_ms), decode)
     judged = Judged(entry=entry, system=change.system, event_id=change.event_id, state=state)
     verdicts = tuple(
         judge_field(judged, name, current.get(name), attempted.get(name), earlier)
         for name in judged_fields(entry, change)
     )
-    if (
-        verdicts
-        and all(verdict.reason is Reason.DUPLICATE for verdict in verdicts if verdict.owner == change.system)
-        and any(verdict.owner == change.system for verdict in verdicts)
-        and not violated(verdicts)
-    ):
-        return Decision(
-            outcome=Outcome.DUPLICATE, reason=Reason.DUPLICATE, map_version=map_version, state=state
-        )
+    neutral = all(verdict.verdict in NEUTRAL for verdict in verdicts)
+    if neutral and any(verdict.reason is Reason.DUPLICATE for verdict in verdicts):
+        return Decision(Outcome.DUPLICATE, Reason.DUPLICATE, map_version, state)
     return conclude(entry, map_version, state, change, gate_time_ms, verdicts, current, decode, encode)
 
 
@@ -240,8 +232,7 @@ def _decide_delete(
         return _neutral(map_version, state, Outcome.ECHO, Reason.ALREADY_DELETED, key, entry.delete)
     if change.system != entry.delete:
         held = stopped(entry, change.system, key, Reason.NOT_DELETE_AUTHORITY, None, None, owner=entry.delete)
-        own = own_set(entry, change.system, None)
-        lost = frozenset(entry.fields) - own if change.system in entry.readers else frozenset()
+        lost = entry.readable(change.system) - own_set(entry, change.system, None)
         return refuse(map_version, state, change, (held,), (lost, gate_time_ms) if lost else None)
     found = _standings(state.owners, change)
     if not found.isdisjoint((Standing.SAME, Standing.CLASH)):

@@ -128,8 +128,12 @@ def remembered(
     """`recent` with one more replaced value, without those that are too old or too many."""
     if not recent or (len(recent) < RECENT_MAX and gate_time_ms - recent[0][0] < RECENT_MS):
         return (*recent, (gate_time_ms, replaced))  # by far the most frequent case
-    kept = [entry for entry in recent if gate_time_ms - entry[0] < RECENT_MS]
-    return (*kept[-(RECENT_MAX - 1) :], (gate_time_ms, replaced))
+    return (*lately(recent, gate_time_ms)[-(RECENT_MAX - 1) :], (gate_time_ms, replaced))
+
+
+def lately(recent: tuple[tuple[int, bytes], ...], gate_time_ms: int) -> tuple[tuple[int, bytes], ...]:
+    """Those of `recent` that are not too old: what a slot remembers must not depend on when it was opened (I5)."""
+    return tuple(entry for entry in recent if gate_time_ms - entry[0] < RECENT_MS)
 
 
 def braked(
