@@ -94,5 +94,5 @@ def columns_of(update: Update, mapping: TableMapping, fields: frozenset[str]) ->
     }
 
 
-def _parameter(value: Any) -> Any:  # noqa: ANN401 - any Avro value
+def _parameter(value: Any) -> Any:
     return Jsonb(value) if isinstance(value, dict | list) else value

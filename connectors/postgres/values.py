@@ -53,7 +53,7 @@ _PLAIN: Mapping[str, Callable[[str], Any]] = {
 }
 
 
-def contract_value(text: str | None, schema: AvroSchema) -> Any:  # noqa: ANN401 - any Avro value
+def contract_value(text: str | None, schema: AvroSchema) -> Any:
     """The value of a column's text for a field of that Avro type; the text itself when it does not fit."""
     if text is None:
         return None

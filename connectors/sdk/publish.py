@@ -92,7 +92,7 @@ def _field_schemas(contract: Contract) -> list[tuple[str, AvroSchema]]:
     return [(str(field["name"]), field["type"]) for field in contract.schema["fields"]]
 
 
-def _empty(schema: AvroSchema) -> Any:  # noqa: ANN401 - any Avro value
+def _empty(schema: AvroSchema) -> Any:
     """A value for a field that is not set: its bytes are never looked at, but the datum needs some."""
     if isinstance(schema, list):
         return None if "null" in schema else _empty(schema[0])

@@ -30,7 +30,7 @@ class TrytonClient:
         self._http = httpx2.AsyncClient(base_url=self._settings.url, timeout=self._settings.timeout_s)
         await self._login()
 
-    async def call(self, method: str, *parameters: Any) -> Any:  # noqa: ANN401 - each method has its own answer
+    async def call(self, method: str, *parameters: Any) -> Any:
         """One call; the last parameter is Tryton's context. Raises TrytonFault or ConnectionLost."""
         try:
             return await self._post(method, parameters)
@@ -60,7 +60,7 @@ class TrytonClient:
         pair = b64encode(f"{self._settings.user}:{user_id}:{token}".encode()).decode()
         self._headers = {"Authorization": f"Session {pair}"}
 
-    async def _post(self, method: str, parameters: tuple[Any, ...]) -> Any:  # noqa: ANN401 - see `call`
+    async def _post(self, method: str, parameters: tuple[Any, ...]) -> Any:
         if self._http is None:
             raise ConnectionLost("Tryton: not connected")
         body = dumps({"id": 1, "method": method, "params": list(parameters)})

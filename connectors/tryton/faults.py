@@ -63,7 +63,7 @@ def fault_of_status(status: int) -> ConnectorError:
     return TrytonFault(str(status), reaction, f"{meaning} (HTTP {status})")
 
 
-def fault_of_error(error: Any) -> ConnectorError:  # noqa: ANN401 - Tryton's JSON
+def fault_of_error(error: Any) -> ConnectorError:
     """The fault that the `error` of an answer says."""
     name = str(error[0]) if isinstance(error, list) and error else ""
     found = next((row for row in ERRORS if row[0] == name), None)

@@ -9,16 +9,16 @@ from decimal import Decimal
 from typing import Any
 
 
-def dumps(document: Any) -> bytes:  # noqa: ANN401 - any JSON value
+def dumps(document: Any) -> bytes:
     return json.dumps(document, default=_encode, separators=(",", ":")).encode()
 
 
-def loads(text: bytes) -> Any:  # noqa: ANN401 - any JSON value
+def loads(text: bytes) -> Any:
     """Raises ValueError for what is not JSON."""
     return json.loads(text, object_hook=_decode)
 
 
-def _encode(value: Any) -> dict[str, Any]:  # noqa: ANN401 - any value that json does not know
+def _encode(value: Any) -> dict[str, Any]:
     if isinstance(value, Decimal):
         return {"__class__": "Decimal", "decimal": str(value)}
     if isinstance(value, datetime):
@@ -32,7 +32,7 @@ def _encode(value: Any) -> dict[str, Any]:  # noqa: ANN401 - any value that json
     raise TypeError(msg)
 
 
-def _decode(found: dict[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
+def _decode(found: dict[str, Any]) -> Any:
     kind = found.get("__class__")
     if kind == "Decimal":
         return Decimal(found["decimal"])

@@ -24,6 +24,8 @@ from tests.connector_parts import MAP_FOLDER
 
 pytestmark = pytest.mark.integration
 
+TABLE = """CREATE TABLE customers
+    (customer_id text PRIMARY KEY, name text, email text, phone text, credit_limit numeric)"""
 CONFIG = """
 system: crm
 adapter: postgres
@@ -83,9 +85,8 @@ def test_runs_survives_its_database_and_stops_on_a_signal(
     (tmp_path / "credentials.json").write_text(json.dumps(secrets))
     config = tmp_path / "crm.yaml"
     config.write_text(CONFIG.format(bootstrap=kafka.bootstrap, contracts=MAP_FOLDER))
-    table = "CREATE TABLE customers (customer_id text PRIMARY KEY, name text, email text, phone text, credit_limit numeric)"
     with psycopg.connect(url, autocommit=True) as application:
-        application.execute(table)
+        application.execute(TABLE)
         application.execute("INSERT INTO customers VALUES ('before', 'B')")
     consumer = Consumer(
         {**kafka.client_settings("admin"), "group.id": "test", "auto.offset.reset": "earliest"}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from connectors import postgres
 from connectors.postgres import CONNECTOR, DriverMissing
@@ -131,6 +133,14 @@ def test_tryton_settings(tmp_path: Path):
         TRYTON.build(context_of("erp", settings=settings, mapping=mapping, store=Store(":memory:")))
 
 
+@pytest.fixture
+def _logs_restored() -> Iterator[None]:
+    """The command sets up logs for its whole process; the other tests live in this one too."""
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.mark.usefixtures("_logs_restored")
 def test_the_command_says_why_it_will_not_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main([str(write(tmp_path, "system: ["))]) == 2
     line = json.loads(capsys.readouterr().err.splitlines()[-1])
