@@ -65,7 +65,7 @@ check: $(VENV)/.dev ## style, types, direction of imports, quick tests
 	@$(BIN)/python -m pytest -q -m "not integration and not browser" $(wildcard $(QUICK))
 
 bench: $(VENV)/.dev ## how fast the gate is on this machine
-	@$(BIN)/python -m benchmarks.gate
+	@$(BIN)/python -m benchmarks.run
 
 # --- keeping house
 

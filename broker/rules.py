@@ -9,10 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from broker.gate.change import ObjectReader
+from broker.gate.express import ExpressPlan
 from ownership.load import load_map
-from ownership.map import OwnershipMap
+from ownership.map import ObjectMap, OwnershipMap
 from schemas.codec import Codec, frame
+from schemas.envelope import source_of
 from schemas.registry import FileRegistry
+from schemas.spans import null_spans, walk_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,8 @@ class Rules:
     readers: Mapping[str, ObjectReader]
     codec: Codec
     command_ids: frozenset[int]
+    express: Mapping[tuple[str, str], ExpressPlan]
+    """(system, object) to the plan of the short way, where one system owns every field."""
 
 
 def rules_of(documents: Mapping[str, str], version: int) -> Rules:
@@ -48,4 +53,29 @@ def rules_of(documents: Mapping[str, str], version: int) -> Rules:
         )
         for name, entry in ownership_map.objects.items()
     }
-    return Rules(ownership_map, readers, registry.codec, registry.ids("solesource.command"))
+    plans = {
+        (plan.system, plan.object): plan
+        for entry in ownership_map.objects.values()
+        if (plan := _express(entry, readers[entry.name], version)) is not None
+    }
+    return Rules(ownership_map, readers, registry.codec, registry.ids("solesource.command"), plans)
+
+
+def _express(entry: ObjectMap, reader: ObjectReader, version: int) -> ExpressPlan | None:
+    """The plan of the short way for an object's one owner; None where several own it, or values must be decoded."""
+    walk, owner = walk_of(reader.contract), entry.sole_owner
+    if walk is None or owner is None or reader.contract.fields != entry.fields:
+        return None
+    return ExpressPlan(
+        object=entry.name,
+        system=owner,
+        source=source_of(owner).encode(),
+        type=f"{entry.name}.upsert".encode(),
+        frame=reader.frame,
+        walk=walk,
+        fields=entry.fields,
+        key_index=entry.fields.index(entry.key_field),
+        nullable=null_spans(reader.contract),
+        creates=entry.create == owner,
+        map_version=version,
+    )

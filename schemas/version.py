@@ -21,6 +21,9 @@ class VersionKind(StrEnum):
     """No order of its own: the order of arrival in the ingress topic is the order."""
 
 
+_KINDS = {kind.value: kind for kind in VersionKind}
+
+
 @dataclass(frozen=True, slots=True, order=False)
 class SourceVersion:
     """(incarnation, kind, value): incarnation rises only with a recorded reset of the source."""
@@ -48,8 +51,9 @@ def version_of(event_id: str) -> SourceVersion:
     head = event_id.split("/", 1)[0]
     kind, _, rest = head.partition(":")
     incarnation, separator, value = rest.partition(":")
-    if separator and kind in ("seq", "time", "any") and incarnation.isascii() and incarnation.isdigit():
-        return SourceVersion(VersionKind(kind), int(incarnation), value)
+    known = _KINDS.get(kind)
+    if separator and known is not None and incarnation.isascii() and incarnation.isdigit():
+        return SourceVersion(known, int(incarnation), value)
     return SourceVersion(VersionKind.ARRIVAL, 0, event_id)
 
 

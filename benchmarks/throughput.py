@@ -1,0 +1,69 @@
+"""Changes per second: the gate, exactly once with ledger and state, beside a stock Faust agent that only forwards."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.world import BenchWorld
+from schemas.registry import envelopes
+
+OURS, FAUST = 150_000, 30_000
+PEER = Path(__file__).parent / "peers" / "stock_faust.py"
+
+
+def gate_rate(world: BenchWorld, first: int, count: int = OURS, *, foreign: bool = False) -> float:
+    """Changes per second of one gate worker, by the broker's append times of its ledger records."""
+    before = sum(entry["received"] for _, entry in _ledger(world))
+    world.fill(first, count, foreign=foreign)
+    world.start_gate()
+    try:
+        deadline = time.monotonic() + 180
+        while sum(entry["received"] for _, entry in _ledger(world)) < before + count:
+            if time.monotonic() > deadline:
+                raise TimeoutError(world.machine.supervisor.log_tail("gate"))
+            time.sleep(0.5)
+    finally:
+        world.stop_gate()
+    skipped, batches = 0, []
+    for appended_ms, entry in sorted(_ledger(world), key=lambda pair: pair[0]):
+        if skipped < before:
+            skipped += entry["received"]
+        else:
+            batches.append((appended_ms, entry["received"]))
+    # The first commit starts the clock, so what it held is not counted: starting up is no throughput.
+    seconds = (batches[-1][0] - batches[0][0]) / 1000
+    return sum(received for _, received in batches[1:]) / seconds
+
+
+def _ledger(world: BenchWorld) -> list[tuple[int, dict[str, int]]]:
+    return [(m.timestamp()[1], envelopes().codec.decode(m.value())) for m in world.read("ledger")]
+
+
+def faust_rate(world: BenchWorld, run: int, *, foreign: bool = False) -> float:
+    """Events per second of a stock Faust agent on the same records."""
+    kind = "foreign" if foreign else "own"
+    source, sink = f"faust.in.{kind}.{run}", f"faust.out.{kind}.{run}"
+    world.make_topic(source)
+    world.make_topic(sink)
+    world.fill(0, FAUST, one_topic=source, foreign=foreign)
+    settings = world.machine.settings
+    environment = {
+        **os.environ,
+        "BOOTSTRAP": settings.bootstrap,
+        "PASSWORD": settings.password("admin"),
+        "SOURCE": source,
+        "SINK": sink,
+        "COUNT": str(FAUST),
+    }
+    done = subprocess.run(
+        [sys.executable, str(PEER)], env=environment, capture_output=True, text=True, timeout=180, check=False
+    )
+    line = next((line for line in done.stdout.splitlines() if line.startswith("RATE ")), None)
+    if line is None:
+        msg = f"the stock Faust agent gave no figure: {done.stdout[-500:]}{done.stderr[-500:]}"
+        raise RuntimeError(msg)
+    return float(line.split()[1])

@@ -1,0 +1,165 @@
+"""The short way gives exactly what the long way gives: same records, same states, same ledger, for any history."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.lane.judge import Judge, SlotMemory
+from broker.rules import rules_of
+from schemas.contract import make_contract
+from schemas.envelope import change_headers
+from schemas.errors import SchemaError
+from schemas.keys import partition_of
+from schemas.spans import walk_of
+
+MAP = Path(__file__).parents[2] / "benchmarks" / "map"
+RULES = rules_of({path.name: path.read_text() for path in MAP.iterdir() if path.suffix != ".py"}, 7)
+LONG = replace(RULES, express={})
+FIELDS = ("name", "email", "phone", "street", "city", "postcode", "notes")
+
+
+class Record(NamedTuple):
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+
+
+values = st.one_of(st.none(), st.sampled_from(["", "a", "b", "é", "x" * 70, "y" * 9000]))
+
+
+@st.composite
+def records(draw: Any, offset: int) -> Record:
+    key = draw(st.sampled_from(["A-1", "A-2", "Zoë"]))
+    system = draw(st.sampled_from(["crm", "crm", "crm", "shop"]))
+    deletes = draw(st.integers(0, 12)) == 0
+    record = {"account_id": draw(st.sampled_from([key, key, key, "other"]))} | {
+        f: draw(values) for f in FIELDS[:3]
+    }
+    value = RULES.codec.encode(200, dict.fromkeys(FIELDS) | record)
+    cut = draw(st.sampled_from([0, 0, 0, 0, 1, 7]))
+    event = draw(st.sampled_from(["seq:0:%04d", "time:0:%04d/x", "any:0:%d", "id=%d;100%%", "seq:1:%04d"]))
+    number = draw(st.integers(0, 6))
+    headers = change_headers(
+        event_id=event % number,
+        system=draw(st.sampled_from([system, system, system, "erp"])),
+        object_name="account",
+        time_ms=1_764_000_000_000 + draw(st.integers(0, 5000)),
+        fields=draw(st.sampled_from([None, None, None, ["name"]])),
+        deletes=deletes,
+    )
+    if draw(st.integers(0, 9)) == 0:
+        headers[draw(st.integers(0, len(headers) - 1))] = draw(
+            st.sampled_from([("ce_time", b"2026-13-45T10:00:00.000Z"), ("ce_time", b"noon"), ("extra", b"1")])
+        )
+    if draw(st.integers(0, 9)) == 0:
+        headers.reverse()
+    partition = partition_of(key.encode(), 4) if draw(st.integers(0, 9)) else 0
+    return Record(
+        f"changes.{system}.account",
+        partition,
+        offset,
+        1_764_000_000_000 + offset * 1000,
+        key.encode(),
+        None if deletes else value[: len(value) - cut],
+        headers,
+    )
+
+
+@given(st.data(), st.integers(1, 25))
+def test_the_short_way_is_the_long_way(data: Any, length: int) -> None:
+    history = [data.draw(records(offset)) for offset in range(length)]
+    judges = {}
+    for name, rules in (("short", RULES), ("long", LONG)):
+        memory = SlotMemory(slot=0, partitions={"account": 4})
+        judge = Judge(memory, "worker")
+        outgoing, ledgers = [], []
+        for record in history:
+            judged = judge.judge(rules, [record])
+            judge.keep(judged)
+            outgoing += [
+                (o._replace(headers=tuple(o.headers)), partition) for o, partition in judged.outgoing
+            ]
+            ledgers.append(judged.ledger)
+        judges[name] = (outgoing, ledgers, memory.states)
+    assert judges["short"] == judges["long"]
+
+
+def test_the_short_way_is_taken_where_it_can_be() -> None:
+    judge = Judge(SlotMemory(slot=0, partitions={"account": 4}), "worker")
+    for offset, name in enumerate(("a", "b")):
+        value = RULES.codec.encode(200, dict.fromkeys(FIELDS) | {"account_id": "A-1", "name": name})
+        headers = change_headers(
+            event_id=f"seq:0:{offset:04d}",
+            system="crm",
+            object_name="account",
+            time_ms=1_764_000_000_000,
+            fields=None,
+        )
+        place = partition_of(b"A-1", 4)
+        record = Record(
+            "changes.crm.account", place, offset, 1_764_000_000_000 + offset, b"A-1", value, headers
+        )
+        judged = judge.judge(RULES, [record])
+        judge.keep(judged)
+        assert not judged.reasons, "the long way counts reasons; the short way has none"
+        assert judged.account == {"accepted": 1}
+
+
+CONTRACT = make_contract(
+    {
+        "type": "record",
+        "name": "walked",
+        "fields": [
+            {"name": "key", "type": "string"},
+            {"name": "text", "type": ["null", "string"]},
+            {"name": "count", "type": ["long", "null"]},
+            {"name": "flag", "type": "boolean"},
+            {"name": "size", "type": "int"},
+        ],
+    },
+    300,
+)
+
+
+@given(
+    st.text(max_size=300),
+    st.one_of(st.none(), st.text(max_size=20000)),
+    st.one_of(st.none(), st.integers(-(2**40), 2**40)),
+    st.booleans(),
+    st.integers(-(2**31), 2**31 - 1),
+    st.binary(max_size=3),
+    st.integers(0, 400),
+)
+def test_what_is_walked_can_be_decoded(
+    key: str,
+    text: str | None,
+    count: int | None,
+    flag: bool,
+    size: int,
+    noise: bytes,
+    place: int,  # noqa: FBT001
+) -> None:
+    from schemas.codec import Codec
+
+    codec, walk = Codec({300: CONTRACT.schema}), walk_of(CONTRACT)
+    assert walk is not None
+    value = codec.encode(300, {"key": key, "text": text, "count": count, "flag": flag, "size": size})
+    spans = walk(value)
+    assert spans is None or b"".join(spans) == value[5:]
+    place = 5 + place % len(value)
+    broken = value[:place] + noise + value[place + len(noise) :]
+    if walk(broken) is not None:
+        try:
+            decoded = codec.decode(broken)
+        except SchemaError as error:
+            raise AssertionError(f"walked, but not decoded: {error}") from error
+        assert codec.encode(300, decoded) == broken, "equal values have equal bytes"
