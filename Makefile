@@ -42,6 +42,10 @@ $(VENV)/.dev: $(VENV)/.demo requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
+$(VENV)/.all: $(VENV)/.dev requirements/all.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/all.txt
+	@touch $@
+
 setup: $(VENV)/.dev ## the development environment in .venv
 
 # --- seeing it work
@@ -51,18 +55,19 @@ demo: $(VENV)/.demo ## the whole path on this machine, no Docker (ONCE=1: run it
 
 # --- proving it
 
-test: $(VENV)/.dev ## quick tests: no server is started
-	@$(BIN)/python -m pytest -q -m "not integration and not browser"
+test: $(VENV)/.dev ## every test that pip alone can run: real Kafka, PostgreSQL and Tryton included
+	@$(BIN)/python -m pytest -q -m "not browser"
 
-test-all: $(VENV)/.dev ## all tests, with real Kafka, PostgreSQL and Tryton
-	@$(BIN)/python -m pytest -q
+test-all: $(VENV)/.all ## what needs a counterpart that pip cannot bring: chromium
+	@$(BIN)/python -m tests.counterparts
+	@$(BIN)/python -m pytest -q -m "browser"
 
 check: $(VENV)/.dev ## style, types, direction of imports, quick tests
 	@$(BIN)/ruff format --check $(STYLED)
 	@$(BIN)/ruff check $(STYLED)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest -q -m "not integration and not browser" $(wildcard $(QUICK))
+	@HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -q -m "not integration and not browser" $(wildcard $(QUICK))
 
 bench: $(VENV)/.dev ## how fast the gate is on this machine
 	@$(BIN)/python -m benchmarks.run
@@ -70,8 +75,8 @@ bench: $(VENV)/.dev ## how fast the gate is on this machine
 # --- keeping house
 
 lock: $(VENV)/.dev ## write requirements/*.txt again from *.in
-	@cd requirements && for n in dev demo base sdk build tryton; do \
-		case $$n in dev|tryton) constraint="";; *) constraint="-c dev.txt";; esac; \
+	@cd requirements && for n in dev demo base sdk build all tryton; do \
+		case $$n in dev|tryton|all) constraint="";; *) constraint="-c dev.txt";; esac; \
 		../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 			--generate-hashes --no-emit-index-url --custom-compile-command "make lock" $$constraint \
 			$$n.in -o $$n.txt || exit 1; done

@@ -39,7 +39,9 @@ def doubled(seen: Seen) -> int:
     """Revisions written twice, and events accepted twice."""
     numbers = Counter((revision.key, revision.envelope.revision) for revision in seen.revisions)
     events = Counter(
-        (revision.key, revision.envelope.causation) for revision in seen.revisions if revision.envelope.changed
+        (revision.key, revision.envelope.causation)
+        for revision in seen.revisions
+        if revision.envelope.changed
     )
     return sum(count - 1 for count in (*numbers.values(), *events.values()))
 
@@ -74,7 +76,12 @@ def latencies(seen: Seen) -> dict[str, dict[str, int | None]]:
             totals.setdefault((acknowledgement["system"], hop), Sketch()).merge(sketch)
     return {
         f"{system} {hop}": {
-            "count": sketch.count, "p50": sketch.quantile_ms(0.5), "p99": sketch.quantile_ms(0.99), "max": sketch.max_ms
+            "count": sketch.count,
+            "p50": sketch.quantile_ms(0.5),
+            "p99": sketch.quantile_ms(0.99),
+            "max": sketch.max_ms,
         }
-        for (system, hop), sketch in sorted(totals.items(), key=lambda item: (item[0][0], HOPS.index(item[0][1])))
+        for (system, hop), sketch in sorted(
+            totals.items(), key=lambda item: (item[0][0], HOPS.index(item[0][1]))
+        )
     }

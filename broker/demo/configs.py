@@ -63,7 +63,8 @@ def write_configs(settings: Settings, crm: Crm, erp: Erp) -> dict[str, Path]:
                 "password": {"file": str(secrets), "key": "erp"},
                 "page": 500,
             },
-            "poll_interval_ms": 500, "batch_max": 10_000,
+            "poll_interval_ms": 500,
+            "batch_max": 10_000,
         },
     }
     return {name: _write(settings, folder, name, document) for name, document in documents.items()}

@@ -38,7 +38,9 @@ class ConsoleClient:
 
     def decide(self, case_id: str, decision: str, note: str) -> None:
         """Send a decision about a held write."""
-        answer = self._client.post(f"/api/v1/cases/{case_id}/decision", json={"decision": decision, "note": note})
+        answer = self._client.post(
+            f"/api/v1/cases/{case_id}/decision", json={"decision": decision, "note": note}
+        )
         answer.raise_for_status()
 
     def _get(self, path: str, **parameters: str) -> dict[str, Any]:

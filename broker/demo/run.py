@@ -49,8 +49,13 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 def _play(world: World) -> dict[str, Any]:
     began = time.monotonic()
     for scene in (
-        scenes.backfill, scenes.edit_reaches_erp, scenes.own_field, scenes.partly_accepted, scenes_review.review,
-        scenes_review.hostile, scenes_review.killed,
+        scenes.backfill,
+        scenes.edit_reaches_erp,
+        scenes.own_field,
+        scenes.partly_accepted,
+        scenes_review.review,
+        scenes_review.hostile,
+        scenes_review.killed,
     ):
         scene(world)
     document = _close(world)
@@ -68,19 +73,28 @@ def _close(world: World) -> dict[str, Any]:
     total = sum(count for _, count in counts)
     tell.table("The open account", ("outcome", "changes"), [*counts, ("in", f"{document['in']} = {total}")])
     tell.table(
-        "Times, ms", ("hop", "count", "p50", "p99", "max"),
+        "Times, ms",
+        ("hop", "count", "p50", "p99", "max"),
         [(name, *hop.values()) for name, hop in document["latency_ms"].items()],
     )
     held = len(seen.cases)
     tell.expect(document["balanced"], f"{document['in']} changes in, each with one outcome")
-    tell.expect(not document["ledger_faults"], f"the ledger verifies: {len(seen.ledger)} batches, each follows from the one before")
+    tell.expect(
+        not document["ledger_faults"],
+        f"the ledger verifies: {len(seen.ledger)} batches, each follows from the one before",
+    )
     tell.expect(document["lost"] == 0, "nothing lost")
     tell.expect(document["doubled"] == 0, "nothing doubled")
     tell.expect(document["reordered"] == 0, "nothing out of order")
-    tell.expect(document["gaps"] == 0, f"no gap in {document['revisions']} revisions of {len(seen.by_key)} records")
+    tell.expect(
+        document["gaps"] == 0, f"no gap in {document['revisions']} revisions of {len(seen.by_key)} records"
+    )
     tell.expect(held == HELD_EXPECTED, f"{held} writes were held, all of them for a reason shown above")
     differing = differing_records(world)
-    tell.expect(not differing, f"all {CUSTOMERS} customers are the same in the CRM, in the ERP and in the authoritative record")
+    tell.expect(
+        not differing,
+        f"all {CUSTOMERS} customers are the same in the CRM, in the ERP and in the authoritative record",
+    )
     for sync in world.console.syncs():
         tell.say(sync["sentence"])
     return document
@@ -91,12 +105,20 @@ def _at_rest(world: World) -> bool:
     seen = world.watch.seen
 
     def figures() -> tuple[int, ...]:
-        return (sum(seen.changes.values()), seen.received, len(seen.revisions), seen.applied("erp"), seen.applied("crm"))
+        return (
+            sum(seen.changes.values()),
+            seen.received,
+            len(seen.revisions),
+            seen.applied("erp"),
+            seen.applied("crm"),
+        )
 
     before = figures()
     time.sleep(QUIET_S)
-    return figures() == before and before[0] == before[1] and all(
-        seen.applied(system) >= len(seen.revisions) for system in ("crm", "erp")
+    return (
+        figures() == before
+        and before[0] == before[1]
+        and all(seen.applied(system) >= len(seen.revisions) for system in ("crm", "erp"))
     )
 
 

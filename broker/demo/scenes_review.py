@@ -33,16 +33,26 @@ def review(world: World) -> None:
     by_key = {case["key"]: case for case in console.cases()}
     keep, ask = by_key[SUBJECT], by_key[ASKED]
     for case in (keep, ask):
-        tell.differences(f"{case['case_id']}: customer {case['key']}, written by {case['system']}", _differences(case))
+        tell.differences(
+            f"{case['case_id']}: customer {case['key']}, written by {case['system']}", _differences(case)
+        )
     console.decide(keep["case_id"], "keep", "Do-not-call belongs in another field.")
     console.decide(ask["case_id"], "ask_owner", "The customer's bookkeeping moved to this address.")
-    tell.wait("The first case is closed: keep the owner's value", lambda: _state(world, keep) == "closed", trouble=world.trouble)
+    tell.wait(
+        "The first case is closed: keep the owner's value",
+        lambda: _state(world, keep) == "closed",
+        trouble=world.trouble,
+    )
     tell.wait("The CRM's users find the suggestion", lambda: len(world.crm.inbox()), trouble=world.trouble)
     suggestion = world.crm.inbox()[0]
-    tell.say(f"inbox of the CRM: {suggestion['field']} {suggestion['current']} -> {suggestion['proposed']}: {suggestion['note']}")
+    tell.say(
+        f"inbox of the CRM: {suggestion['field']} {suggestion['current']} -> {suggestion['proposed']}: {suggestion['note']}"
+    )
     world.crm.change(ASKED, email=json.loads(suggestion["proposed"]))
     tell.say("CRM   the team agrees and makes it its own write")
-    tell.wait("The question is closed: accepted", lambda: _state(world, ask) == "closed", trouble=world.trouble)
+    tell.wait(
+        "The question is closed: accepted", lambda: _state(world, ask) == "closed", trouble=world.trouble
+    )
     closed = console.case(ask["case_id"])
     tell.expect(closed["result"] == "accepted", f"case {ask['case_id']} is closed as {closed['result']}")
 
@@ -50,8 +60,11 @@ def review(world: World) -> None:
 def _differences(case: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         {
-            "field": verdict["field"], "in force": verdict["authoritative"], "attempted": verdict["attempted"],
-            "owner": verdict["owner"], "verdict": verdict["verdict"],
+            "field": verdict["field"],
+            "in force": verdict["authoritative"],
+            "attempted": verdict["attempted"],
+            "owner": verdict["owner"],
+            "verdict": verdict["verdict"],
         }
         for verdict in case["verdicts"]
         if verdict["verdict"] != "unchanged"
@@ -80,13 +93,23 @@ def hostile(world: World) -> None:
     found = {case["system"]: case["reason"] for case in seen.cases[before:]}
     rows = [(system, found.get(system), _words(world, reason)) for system, reason in wanted.items()]
     tell.table("Held", ("written by", "reason", "in words"), rows)
-    tell.expect(found == wanted, "a listed system without rights, a forged source and unreadable bytes are held")
-    tell.wait("The next edit went through", lambda: world.erp.row(key)["name"] == "Still working", trouble=world.trouble)
+    tell.expect(
+        found == wanted, "a listed system without rights, a forged source and unreadable bytes are held"
+    )
+    tell.wait(
+        "The next edit went through",
+        lambda: world.erp.row(key)["name"] == "Still working",
+        trouble=world.trouble,
+    )
     refused: list[str] = []
     producer = Producer(world.machine.settings.access("erp").librdkafka_options())
-    producer.produce(topics.changes("crm", "customer"), value, key, on_delivery=lambda e, _: refused.append(e.name()))
+    producer.produce(
+        topics.changes("crm", "customer"), value, key, on_delivery=lambda e, _: refused.append(e.name())
+    )
     producer.flush(15)
-    tell.expect(refused == ["TOPIC_AUTHORIZATION_FAILED"], "Kafka itself refuses erp's principal on crm's topic")
+    tell.expect(
+        refused == ["TOPIC_AUTHORIZATION_FAILED"], "Kafka itself refuses erp's principal on crm's topic"
+    )
 
 
 def _words(_: World, code: str) -> str:
@@ -97,7 +120,9 @@ def _words(_: World, code: str) -> str:
 
 def _publish(world: World, system: str, key: str, value: bytes, *, claim: str, event: str) -> None:
     producer = Producer(world.machine.settings.access(system).librdkafka_options())
-    headers = change_headers(event_id=event, system=claim, object_name="customer", time_ms=1_764_000_000_000, fields=None)
+    headers = change_headers(
+        event_id=event, system=claim, object_name="customer", time_ms=1_764_000_000_000, fields=None
+    )
     partition = partition_of(key.encode(), world.machine.settings.partitions)
     producer.produce(topics.changes(system, "customer"), value, key, partition, headers=headers)
     producer.flush(15)
@@ -112,7 +137,10 @@ def killed(world: World) -> None:
     work = threading.Thread(target=world.crm.rounds, args=(range(1, ROUNDS + 1), CUSTOMERS), daemon=True)
     work.start()
     tell.wait(
-        "Changes accepted before the kill", lambda: _from_crm(world) - before, total=KILL_AT, timeout_s=90,
+        "Changes accepted before the kill",
+        lambda: _from_crm(world) - before,
+        total=KILL_AT,
+        timeout_s=90,
         trouble=world.trouble,
     )
     gate = supervisor.pid("gate")
@@ -120,14 +148,22 @@ def killed(world: World) -> None:
     os.kill(gate, signal.SIGKILL)
     tell.say(f"kill -9 {gate}, after {_from_crm(world) - before} of {total} changes")
     tell.wait(
-        "All changes accepted by the gate that was started again", lambda: _from_crm(world) - before, total=total,
-        timeout_s=120, trouble=world.trouble,
+        "All changes accepted by the gate that was started again",
+        lambda: _from_crm(world) - before,
+        total=total,
+        timeout_s=120,
+        trouble=world.trouble,
     )
     work.join()
-    tell.expect(supervisor.restarts("gate") >= 1, f"the gate was started again, process {supervisor.pid('gate')}")
+    tell.expect(
+        supervisor.restarts("gate") >= 1, f"the gate was started again, process {supervisor.pid('gate')}"
+    )
     last = f"+44 {ROUNDS:04d} "
     tell.wait(
-        "The ERP shows every last phone number", lambda: world.erp.phones(last), total=CUSTOMERS, timeout_s=120,
+        "The ERP shows every last phone number",
+        lambda: world.erp.phones(last),
+        total=CUSTOMERS,
+        timeout_s=120,
         trouble=world.trouble,
     )
 

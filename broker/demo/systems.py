@@ -78,8 +78,13 @@ class Crm:
 
     def rows(self) -> dict[str, dict[str, Any]]:
         """Every customer as the CRM has it, by id."""
-        cursor = self._connection.execute("SELECT customer_id, name, email, phone, credit_limit FROM customers")
-        return {row[0]: dict(zip(("name", "email", "phone", "credit_limit"), row[1:], strict=True)) for row in cursor}
+        cursor = self._connection.execute(
+            "SELECT customer_id, name, email, phone, credit_limit FROM customers"
+        )
+        return {
+            row[0]: dict(zip(("name", "email", "phone", "credit_limit"), row[1:], strict=True))
+            for row in cursor
+        }
 
     def count(self, condition: str) -> int:
         """Customers of which an SQL condition of ours holds."""

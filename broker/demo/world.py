@@ -60,10 +60,14 @@ class World:
     def up(self) -> None:
         """Bring the systems and the broker up, side by side."""
         failures: list[BaseException] = []
-        jobs = [self._background(self._start_kafka, failures), self._background(self._start_systems, failures)]
+        jobs = [
+            self._background(self._start_kafka, failures),
+            self._background(self._start_systems, failures),
+        ]
         self.narrator.wait(
             "Kafka, PostgreSQL and Tryton start (the first time, they are fetched)",
-            lambda: bool(failures) or not any(job.is_alive() for job in jobs), timeout_s=280,
+            lambda: bool(failures) or not any(job.is_alive() for job in jobs),
+            timeout_s=280,
         )
         for job in jobs:
             job.join()
