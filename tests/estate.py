@@ -40,6 +40,7 @@ class Estate:
         self.kafka = kafka
         self.home = home
         self.registry = FileRegistry(MAP_DIR)
+        self.bootstrap = kafka.bootstrap
         self.workers: list[subprocess.Popen[bytes]] = []
         self.sequence = 0
         self._producers: dict[str, Producer] = {}
@@ -51,13 +52,13 @@ class Estate:
         publish_map(self.access("control"), map_documents(), "test")
 
     def access(self, user: str) -> KafkaAccess:
-        return KafkaAccess(self.kafka.bootstrap, user, self.passwords[user])
+        return KafkaAccess(self.bootstrap, user, self.passwords[user])
 
     def environment(self, **extra: str) -> dict[str, str]:
         return {
             **os.environ,
             "PYTHONPATH": str(ROOT),
-            "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap,
+            "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
             "SOLESOURCE_HOME": str(self.home),
             "SOLESOURCE_CREDENTIALS_FILE": str(self.credentials),
             "SOLESOURCE_SLOTS": str(SLOTS),
@@ -118,8 +119,9 @@ class Estate:
         event_id: str = "",
         deletes: bool = False,
         user: str = "",
+        wait: bool = True,
         **raw: Any,
-    ) -> tuple[str, int, int]:
+    ) -> tuple[str, int, int] | None:
         """Publish a change of customer `key`; returns (topic, partition, offset). `raw` replaces parts of it."""
         self.sequence += 1
         event_id = event_id or f"seq:0:{self.sequence:016d}"
@@ -150,8 +152,19 @@ class Estate:
             on_delivery=delivered,
             partition=raw.get("partition", partition_of(key.encode(), PARTITIONS)),
         )
+        if not wait:
+            producer.poll(0)
+            return None
         producer.flush(20)
         return place[0]
+
+    def forget_clients(self) -> None:
+        """Let go of this test's own clients, for instance before Kafka is taken away."""
+        for producer in self._producers.values():
+            producer.flush(20)
+        self._producers.clear()
+        if "consumer" in self.__dict__:
+            self.__dict__.pop("consumer").close()
 
     # -- reading what came of it
 
