@@ -18,7 +18,8 @@ class Finding:
     remedy: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.path}: {self.detail} [{self.code}] {self.remedy}"
+        at = f"{self.path}: " if self.path else ""
+        return f"{self.file}:{self.line}: {at}{self.detail} [{self.code}] {self.remedy}"
 
 
 class MapRefused(Exception):

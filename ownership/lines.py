@@ -14,34 +14,53 @@ from ownership.errors import Finding, MapRefused
 
 Path = tuple[str | int, ...]
 DOCUMENT_LENGTH_MAX = 1_000_000
+DEPTH_MAX = 32
+MERGE_KEY = "<<"
+_OPENS = (
+    yaml.BlockMappingStartToken,
+    yaml.BlockSequenceStartToken,
+    yaml.FlowMappingStartToken,
+    yaml.FlowSequenceStartToken,
+)
+_CLOSES = (yaml.BlockEndToken, yaml.FlowMappingEndToken, yaml.FlowSequenceEndToken)
 
 
 def read_yaml(text: str, file: str) -> tuple[Any, dict[Path, int]]:
-    """(values, line of each path). Raises MapRefused for broken YAML, repeated keys, or aliases."""
+    """(values, line of each path). Raises MapRefused for broken YAML, repeated keys, aliases or merge keys."""
     if len(text) > DOCUMENT_LENGTH_MAX:
         raise MapRefused(
             [Finding("map.too_long", file, 1, "", f"{len(text)} characters", "Split the map by object.")]
         )
-    try:
-        for token in yaml.scan(text, Loader=yaml.SafeLoader):
-            if isinstance(token, yaml.AliasToken):
-                line = token.start_mark.line + 1
-                raise MapRefused(
-                    [Finding("map.alias", file, line, "", "YAML aliases are not read", "Write it out.")]
-                )
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else 1
-        detail = str(getattr(error, "problem", error))
-        raise MapRefused([Finding("map.yaml", file, line, "", detail, "Mend the YAML.")]) from error
     lines: dict[Path, int] = {(): 1}
     findings: list[Finding] = []
-    if root is not None:
-        _walk(root, (), file, lines, findings)
-    if findings:
-        raise MapRefused(findings)
-    return yaml.load(text, Loader=yaml.SafeLoader), lines
+    try:
+        _scan(text, file)
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        if root is not None:
+            _walk(root, (), file, lines, findings)
+        if findings:
+            raise MapRefused(findings)
+        return yaml.load(text, Loader=yaml.SafeLoader), lines
+    except (yaml.YAMLError, ValueError) as error:  # a date such as 2026-02-30 is a ValueError
+        mark = getattr(error, "problem_mark", None)
+        detail = str(getattr(error, "problem", None) or error)
+        line = mark.line + 1 if mark else 1
+        raise MapRefused([Finding("map.yaml", file, line, "", detail, "Mend the YAML.")]) from error
+
+
+def _scan(text: str, file: str) -> None:
+    depth = 0
+    for token in yaml.scan(text, Loader=yaml.SafeLoader):
+        line = token.start_mark.line + 1
+        if isinstance(token, yaml.AliasToken):
+            raise MapRefused(
+                [Finding("map.alias", file, line, "", "YAML aliases are not read", "Write it out.")]
+            )
+        depth += isinstance(token, _OPENS) - isinstance(token, _CLOSES)
+        if depth > DEPTH_MAX:
+            raise MapRefused(
+                [Finding("map.too_deep", file, line, "", f"nested deeper than {DEPTH_MAX}", "Write it flat.")]
+            )
 
 
 def _walk(node: yaml.Node, path: Path, file: str, lines: dict[Path, int], findings: list[Finding]) -> None:
@@ -56,6 +75,10 @@ def _walk(node: yaml.Node, path: Path, file: str, lines: dict[Path, int], findin
                 code = "map.two_owners" if two_owners else "map.repeated_key"
                 detail = f"`{key}` is written twice, first in line {seen[key]}"
                 findings.append(Finding(code, file, line, where, detail, "Keep one of them."))
+            if key == MERGE_KEY:
+                where = dotted((*path, key))
+                detail = "YAML merge keys are not read, because they hide who owns what"
+                findings.append(Finding("map.merge", file, line, where, detail, "Write it out."))
             seen[key] = line
             _walk(value_node, (*path, key), file, lines, findings)
             lines[(*path, key)] = line

@@ -114,7 +114,7 @@ def _fields(located: Located[ObjectDocument], fields: tuple[str, ...] | None) ->
 def _slas(located: Located[ObjectDocument]) -> Iterator[Finding]:
     document = located.document
     seen: set[tuple[str, str]] = set()
-    known = {document.system_of_record, *document.systems}
+    known = {document.system_of_record, document.create, document.delete.authority, *document.systems}
     known |= {rule.system_of_record for rule in document.fields.values() if rule.system_of_record}
     for index, sla in enumerate(document.slas):
         path: Path = ("slas", index, "connection")

@@ -115,6 +115,7 @@ def _compile(document: ObjectDocument, contracts: Mapping[str, tuple[str, ...]])
         )
         for name in fields
     }
+    owners[document.key] = document.create  # the key belongs to the system that creates
     readers: dict[str, frozenset[str] | None] = dict.fromkeys(sorted(set(owners.values())))
     for system, granted in document.systems.items():
         if granted.read == "all":
