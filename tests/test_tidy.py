@@ -39,9 +39,8 @@ TODO = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b(?!\(#\d+\))")
 INVARIANTS = tuple(f"I{number}" for number in range(1, 12))
 COMMENT = re.compile(r"#.*")
 CITATION = re.compile(r"\bI\d{1,2}\b")
-# Not yet cited, in code and in tests. Only ever shortened.
-UNCITED_IN_CODE = frozenset({"I5", "I9"})
-UNCITED_IN_TESTS = frozenset({"I2", "I3", "I4", "I6", "I8", "I9", "I10", "I11"})
+LOCAL_LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)(?:#[^)\s]*)?\)")
+MAKE = re.compile(r"^make ([a-z-]+)", re.MULTILINE)
 
 
 def product_files() -> list[Path]:
@@ -136,18 +135,60 @@ def test_tests_are_tidy() -> None:
 
 
 def test_every_invariant_is_cited_where_it_is_enforced() -> None:
-    assert set(INVARIANTS) - cited(product_files()) <= UNCITED_IN_CODE
+    assert set(INVARIANTS) - cited(product_files()) == set()
 
 
 def test_every_invariant_is_cited_by_a_test() -> None:
     tests = [path for path in test_files() if path.name != "test_tidy.py"]
-    assert set(INVARIANTS) - cited(tests) <= UNCITED_IN_TESTS
+    assert set(INVARIANTS) - cited(tests) == set()
 
 
-def test_the_page_of_invariants_lists_them_all() -> None:
-    page = ROOT / "docs" / "invariants.md"
-    listed = CITATION.findall(page.read_text(encoding="utf-8")) if page.exists() else INVARIANTS
-    assert set(listed) == set(INVARIANTS)
+def test_the_page_of_invariants_lists_them_all_with_places_that_cite_them() -> None:
+    page = (ROOT / "docs" / "invariants.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| (I\d+) \|(.*)$", page, re.MULTILINE))
+    assert tuple(rows) == INVARIANTS
+    for name, row in rows.items():
+        files = [(ROOT / "docs" / link).resolve() for link in LOCAL_LINK.findall(row)]
+        assert name in cited([file for file in files if not file.is_relative_to(ROOT / "tests")]), (
+            f"{name} in code"
+        )
+        assert name in cited([file for file in files if file.is_relative_to(ROOT / "tests")]), (
+            f"{name} in tests"
+        )
+
+
+def pages() -> list[Path]:
+    return [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def broken_links(page: Path, text: str) -> list[str]:
+    return [link for link in LOCAL_LINK.findall(text) if not (page.parent / link).exists()]
+
+
+def test_every_link_of_the_documentation_leads_somewhere() -> None:
+    found = {page: broken_links(page, page.read_text(encoding="utf-8")) for page in pages()}
+    assert {page: links for page, links in found.items() if links} == {}
+    assert broken_links(
+        ROOT / "README.md", "[a](docs/nowhere.md#x) [b](https://example.com) [c](LICENSE)"
+    ) == ["docs/nowhere.md"]
+
+
+def test_every_page_is_reached_from_the_map_of_the_documentation() -> None:
+    seen, queue = set(), [ROOT / "README.md"]
+    while queue:
+        page = queue.pop()
+        seen.add(page)
+        links = LOCAL_LINK.findall(page.read_text(encoding="utf-8"))
+        linked = {(page.parent / link).resolve() for link in links if link.endswith(".md")}
+        queue += sorted(linked - seen - set(queue))
+    assert set(pages()) - seen == set()
+
+
+def test_commands_of_the_pages_are_in_the_makefile() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    for page in pages():
+        assert set(MAKE.findall(page.read_text(encoding="utf-8"))) <= targets, page
+    assert {"demo", "test"} <= set(MAKE.findall((ROOT / "README.md").read_text(encoding="utf-8")))
 
 
 # --- the rules bite

@@ -35,6 +35,7 @@ def decide(
 
     `decode` and `encode` are the object's contract as functions. Total: every change gets exactly one outcome (I2).
     """
+    # I5: everything below depends on these arguments alone; gate time is one of them.
     if change.fault is not None or entry is None:
         reason = change.fault.reason if change.fault else Reason.UNKNOWN_OBJECT
         # I7: what cannot be read or has no place in the map is held, whoever sent it. Its id is not remembered:

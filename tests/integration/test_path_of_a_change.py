@@ -108,7 +108,7 @@ def test_what_cannot_be_accepted_is_held_and_nothing_else_stops(estate: Estate) 
     send("crm", "B-2", {"name": "Good"})
     send("crm", "B-2", {"name": "x"}, fields=["nonsense"])
     account = estate.settle(before + 11)
-    assert sum(v for k, v in account.items() if k != "received") == account["received"]
+    assert sum(v for k, v in account.items() if k != "received") == account["received"]  # I2
     held = [
         case["reason"]
         for case in estate.envelopes("quarantine")
@@ -190,7 +190,7 @@ def test_a_restarted_gate_goes_on_where_it_was(estate: Estate) -> None:
     estate.send("erp", "R-1", {"name": "One"}, fields=["name"], event_id="any:0:r2")
     estate.send("erp", "R-1", {"name": "Eve"}, fields=["name"], event_id="any:0:r1")
     account = estate.settle(before + 5)
-    assert [e.revision for e, _ in revisions(estate, "R-1")][:3] == [1, 2, 3]
+    assert [e.revision for e, _ in revisions(estate, "R-1")][:3] == [1, 2, 3]  # I3, I4: through a kill
     assert len(cases(estate, "R-1")) == 1, "the same event is held once"
     assert account["received"] == sum(v for k, v in account.items() if k != "received")
     by_slot: dict[int, list[Any]] = {}

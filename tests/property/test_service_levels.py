@@ -175,4 +175,4 @@ def test_no_data_is_never_green(
     assert assess(promised, evidence_of(story, None, gate_ms, known=True)).state not in good
     assert assess(promised, evidence_of(story, contact_ms, None, known=True)).state not in good
     nothing = evidence_of([], contact_ms, gate_ms, known=True)
-    assert assess(promised, nothing).state is SyncState.CANNOT_TELL
+    assert assess(promised, nothing).state is SyncState.CANNOT_TELL  # I9

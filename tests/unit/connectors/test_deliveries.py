@@ -72,7 +72,7 @@ def test_fields_written(
 
 @pytest.mark.parametrize("revision", [3, 4])
 def test_never_backwards(revision: int):
-    assert step("erp", at(4), envelope(revision, "name")) is None
+    assert step("erp", at(4), envelope(revision, "name")) is None  # I4
 
 
 def test_several_revisions_of_a_key_become_one_with_all_their_fields():

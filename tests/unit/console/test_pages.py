@@ -48,7 +48,7 @@ def test_an_old_evaluation_is_never_green(desk: Desk):
         write_syncs(connection, [replace(old, evaluated_ms=now_ms() - 60_000)])
     page = desk.signed_in().get("/").text
     assert "We cannot tell whether customer records are up to date" in page
-    assert "tone-green" not in page
+    assert "tone-green" not in page  # I9
 
 
 def test_needs_review_filters_by_address(desk: Desk):
