@@ -115,7 +115,9 @@ class RowReader:
             unavailable=frozenset(unavailable),
         )
 
-    def _set_fields(self, row: Mapping[str, Cell], before: Mapping[str, Cell] | None) -> frozenset[str] | None:
+    def _set_fields(
+        self, row: Mapping[str, Cell], before: Mapping[str, Cell] | None
+    ) -> frozenset[str] | None:
         if before is None:
             return self._fields
         differing = frozenset(
