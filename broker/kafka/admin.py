@@ -82,7 +82,7 @@ def make_users(admin: AdminClient, passwords: Mapping[str, str]) -> None:
 
 def make_acls(admin: AdminClient, ownership_map: OwnershipMap) -> int:
     """Let each principal do what the map says, and the product's own processes what they must; returns the count."""
-    bindings = [*_system_acls(ownership_map), *_own_acls(ownership_map)]
+    bindings = [*_system_acls(ownership_map), *_own_acls()]
     _wait(admin.create_acls(bindings), "set the ACL")
     return len(bindings)
 
@@ -101,7 +101,7 @@ def _system_acls(ownership_map: OwnershipMap) -> Iterable[AclBinding]:
         yield _allow(ResourceType.GROUP, f"{system}.", system, AclOperation.READ, prefixed=True)
 
 
-def _own_acls(ownership_map: OwnershipMap) -> Iterable[AclBinding]:
+def _own_acls() -> Iterable[AclBinding]:
     read, write = AclOperation.READ, AclOperation.WRITE
     for prefix in ("changes.", "commands.", "authoritative.", "state."):
         yield _allow(ResourceType.TOPIC, prefix, GATE, read, prefixed=True)

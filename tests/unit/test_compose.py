@@ -129,6 +129,16 @@ def test_the_image_is_built_from_hashes_and_runs_as_somebody() -> None:
     assert text.rindex("USER ") > text.rindex("RUN ")
 
 
+def test_the_build_is_given_everything_that_it_copies_and_nothing_else() -> None:
+    copied = set()
+    for line in re.findall(r"^COPY (?!--from)(.+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE):
+        *sources, _ = line.split()
+        copied |= set(sources)
+    let_in = set(re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE))
+    assert copied == let_in
+    assert all((ROOT / source).exists() for source in copied)
+
+
 def test_prometheus_reads_the_ports_that_the_parts_serve() -> None:
     config = yaml.safe_load((ROOT / "deploy/prometheus.yml").read_text())
     targets = [one for job in config["scrape_configs"] for one in strings(job["static_configs"])]
