@@ -252,8 +252,8 @@ class EmbeddedKafka:
         scram = [
             f"SCRAM-SHA-512=[name={user},password={passwords[user]}]" for user in (NODE_USER, ADMIN_USER)
         ]
-        cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", properties]
+        cluster = cluster_id(uuid.uuid4().bytes)
+        tool = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", properties]
         adds = [word for one in scram for word in ("--add-scram", one)]
         write_private(self._argument_file("format"), _argument_text([*java, *tool, *adds]))
 
@@ -295,6 +295,14 @@ class EmbeddedKafka:
             time.sleep(0.1)
             return False
         return True
+
+
+def cluster_id(entropy: bytes) -> str:
+    """Kafka's spelling of a cluster id: 16 bytes in URL-safe base64.
+
+    The first bit is cleared, because an id that begins with `-` is an option to Kafka's storage tool.
+    """
+    return urlsafe_b64encode(bytes((entropy[0] & 0x7F,)) + entropy[1:]).decode().rstrip("=")
 
 
 def _java() -> Path:
