@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-RECENT_MAX = 32
+RECENT_MAX = 64
 RECENT_MS = 3_600_000
 """Replaced values are kept for an hour of gate time: as long as `min.compaction.lag.ms` keeps them in the log, so
 that a rebuilt slot knows the same ones. They tell a late echo from a violation (decision 0004)."""
