@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter, defaultdict
+from itertools import pairwise
 
 
 def judge(lines: list[dict]) -> dict[str, int]:
@@ -32,10 +33,10 @@ def judge(lines: list[dict]) -> dict[str, int]:
     findings["gaps"] = findings["reordered"] = 0
     for history in by_key.values():
         numbers = [revision["revision"] for revision in history]
-        findings["gaps"] += sum(later != earlier + 1 for earlier, later in zip(numbers, numbers[1:]))
+        findings["gaps"] += sum(later != earlier + 1 for earlier, later in pairwise(numbers))
         findings["doubled"] += len(numbers) - len(set(numbers))
         events = [r["event"] for r in history if not r["again"] and (r["writer"], r["event"]) in ours]
-        findings["reordered"] += sum(later < earlier for earlier, later in zip(events, events[1:]))
+        findings["reordered"] += sum(later < earlier for earlier, later in pairwise(events))
     return findings
 
 

@@ -1,4 +1,4 @@
-"""20,000 changes under five SIGKILLs of the gate; what is on the topics is judged by a program that knows nothing of us."""
+"""20,000 changes under five SIGKILLs of the gate, judged by a program that knows nothing of the product."""
 
 from __future__ import annotations
 

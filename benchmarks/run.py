@@ -34,7 +34,7 @@ class Row:
     held: bool
 
 
-def _row(name: str, ours: float, peer: str, peer_value: float, unit: str, bar: str, held: bool) -> Row:  # noqa: FBT001
+def _row(name: str, ours: float, peer: str, peer_value: float, unit: str, bar: str, held: bool) -> Row:
     row = Row(
         name,
         round(ours, 1),
@@ -45,10 +45,9 @@ def _row(name: str, ours: float, peer: str, peer_value: float, unit: str, bar: s
         bar,
         held,
     )
-    print(
-        f"{row.name}: {row.ours} {unit}, {peer} {row.peer_value}, ratio {row.ratio} (bar {bar}): {'held' if held else 'NOT HELD'}",
-        flush=True,
-    )
+    verdict = "held" if held else "NOT HELD"
+    text = f"{row.name}: {row.ours} {unit}, {peer} {row.peer_value}, ratio {row.ratio} (bar {bar}): {verdict}"
+    print(text, flush=True)
     return row
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import NewTopic
@@ -31,7 +31,7 @@ class BenchWorld:
         self.machine = Machine(settings.model_copy(update={"bootstrap": ""}), say=lambda _: None)
         self.registry = FileRegistry(MAP)
 
-    def __enter__(self) -> BenchWorld:
+    def __enter__(self) -> Self:
         self.machine.start_kafka()
         self.machine.supervisor.environment = self.machine.environment()
         return self
@@ -48,7 +48,7 @@ class BenchWorld:
         self.machine.supervisor.stop("gate")
 
     def options(self, user: str = "admin") -> dict[str, Any]:
-        """librdkafka settings of a user."""
+        """Settings of a user for librdkafka."""
         return self.machine.settings.access(user).librdkafka_options()
 
     def record(

@@ -38,7 +38,9 @@ class KafkaAccess:
     def librdkafka_options(self) -> dict[str, Any]:
         """Settings for every librdkafka client; its partitioner agrees with Java's only when told to."""
         options: dict[str, Any] = {
-            "bootstrap.servers": self.bootstrap, "partitioner": "murmur2_random", "log_level": 2,
+            "bootstrap.servers": self.bootstrap,
+            "partitioner": "murmur2_random",
+            "log_level": 2,
         }
         if self.ca_file is not None:
             options["ssl.ca.location"] = self.ca_file

@@ -90,7 +90,10 @@ class Settings(BaseSettings):
     def access(self, user: str) -> KafkaAccess:
         """How `user` signs in to Kafka. Raises SettingsRefused when it is not known where Kafka is."""
         if not self.bootstrap:
-            msg = "it is not known where Kafka is [settings.bootstrap] Set KAFKA_BOOTSTRAP_SERVERS, or use `solesource up`."
+            msg = (
+                "it is not known where Kafka is [settings.bootstrap] "
+                "Set KAFKA_BOOTSTRAP_SERVERS, or use `solesource up`."
+            )
             raise SettingsRefused(msg)
         return KafkaAccess(self.bootstrap, user, self.password(user), self.kafka_ca_file)
 

@@ -168,7 +168,7 @@ class Estate:
 
     # -- reading what came of it
 
-    def read(self, topic: str, user: str = "gate") -> list[Any]:
+    def read(self, topic: str) -> list[Any]:
         """Every committed record of a topic now, in order of partition and offset."""
         consumer = self.consumer
         found: list[Any] = []

@@ -1,4 +1,4 @@
-"""The peer: a stock Faust agent, one event at a time, at least once; reads the headers, checks the version, forwards."""
+"""The peer: a stock Faust agent, one event at a time: reads the headers, checks the version, forwards."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""The closing account: counted from what was read on the topics, beside what the ledger says; nothing is taken on trust."""
+"""The closing account: counted from what was read on the topics, beside what the ledger says."""
 
 from __future__ import annotations
 

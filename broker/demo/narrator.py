@@ -52,7 +52,7 @@ class Narrator:
         """A sentence; values in it are printed as they are."""
         self.console.print(f"   {text}", markup=False)
 
-    def expect(self, holds: bool, text: str) -> None:  # noqa: FBT001 - a sentence follows
+    def expect(self, holds: bool, text: str) -> None:
         """Say that something expected was seen; raises Unexpected when it does not hold."""
         if not holds:
             msg = f"not as promised: {text} [demo.unexpected] Look at the logs below the demo's folder."

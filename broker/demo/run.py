@@ -129,9 +129,11 @@ def differing_records(world: World) -> list[str]:
     for key, revisions in world.watch.seen.by_key.items():
         values = world.values(revisions[-1].value)
         here, there = crm[key], erp[key]
-        for name in ("name", "email", "phone", "credit_limit"):
-            if not (values[name] == here[name] == there[name]):
-                differing.append(f"{key}.{name}")
+        differing += [
+            f"{key}.{name}"
+            for name in ("name", "email", "phone", "credit_limit")
+            if not values[name] == here[name] == there[name]
+        ]
     return differing
 
 

@@ -1,4 +1,4 @@
-"""The second half of the story: people decide held writes, hostile records, and the gate killed in the middle of work."""
+"""The second half of the story: people decide held writes, hostile records, and the gate killed at work."""
 
 from __future__ import annotations
 
@@ -47,9 +47,8 @@ def review(world: World) -> None:
     )
     tell.wait("The CRM's users find the suggestion", lambda: len(world.crm.inbox()), trouble=world.trouble)
     suggestion = world.crm.inbox()[0]
-    tell.say(
-        f"inbox of the CRM: {suggestion['field']} {suggestion['current']} -> {suggestion['proposed']}: {suggestion['note']}"
-    )
+    values = f"{suggestion['field']} {suggestion['current']} -> {suggestion['proposed']}"
+    tell.say(f"inbox of the CRM: {values}: {suggestion['note']}")
     world.crm.change(ASKED, email=json.loads(suggestion["proposed"]))
     tell.say("CRM   the team agrees and makes it its own write")
     tell.wait(
@@ -132,7 +131,7 @@ def _publish(world: World, system: str, key: str, value: bytes, *, claim: str, e
 
 def killed(world: World) -> None:
     """7. The gate is killed with SIGKILL in the middle of 20,000 changes: nothing lost, nothing doubled."""
-    tell, seen, supervisor = world.narrator, world.watch.seen, world.machine.supervisor
+    tell, supervisor = world.narrator, world.machine.supervisor
     total = ROUNDS * EDITED
     tell.step(7, f"The gate is killed in the middle of {total:,} changes of the CRM")
     before = _from_crm(world)

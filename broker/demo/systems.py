@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
 from broker.embedded.postgres import EmbeddedPostgres
 from broker.embedded.tryton import ADMIN_USER, EmbeddedTryton
@@ -62,11 +63,9 @@ class Crm:
 
     def change(self, key: str, **columns: Any) -> None:
         """A user changes a customer."""
-        names = ", ".join(f"{name} = %s" for name in columns)
-        self._connection.execute(
-            f"UPDATE customers SET {names} WHERE customer_id = %s",
-            (*columns.values(), key),
-        )
+        names = sql.SQL(", ").join(sql.SQL("{} = %s").format(sql.Identifier(name)) for name in columns)
+        statement = sql.SQL("UPDATE customers SET {} WHERE customer_id = %s").format(names)
+        self._connection.execute(statement, (*columns.values(), key))
 
     def row(self, key: str) -> dict[str, Any]:
         """A customer as the CRM has it."""

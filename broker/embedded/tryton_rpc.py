@@ -24,7 +24,7 @@ class TrytonSession:
         pair = b64encode(f"{user}:{user_id}:{token}".encode()).decode()
         self._headers = {"Authorization": f"Session {pair}"}
 
-    def call(self, method: str, *parameters: object) -> Any:  # noqa: ANN401 - each method answers its own JSON
+    def call(self, method: str, *parameters: object) -> Any:
         """One call. Raises httpx2.HTTPError if the server is not there, SetupError if it says no."""
         body = {"id": 1, "method": method, "params": list(parameters)}
         answer = self._client.post(self._path, json=body, headers=self._headers)

@@ -59,7 +59,7 @@ class MapFollower:
                 return
             rules = rules_of(entry["documents"], entry["version"])
         except (SchemaError, MapRefused) as error:
-            log.error("map.not_used", error=str(error))
+            log.error("map.not_used", error=str(error))  # noqa: TRY400 - its findings say more than a trace
             return
         async with self._changed:
             self.rules = rules

@@ -149,7 +149,7 @@ class Lane(Service):
                 failures = failures + 1 if loop.time() - started < CALM_S else 1
                 log.warning("slot.failed", slot=slot.number, attempt=failures, error=repr(error)[:300])
                 if failures >= ATTEMPTS_MAX and not isinstance(error, KafkaError):
-                    log.error("slot.given_up", slot=slot.number)
+                    log.error("slot.given_up", slot=slot.number)  # noqa: TRY400 - the trace of the last try says it
                     os._exit(
                         LEAVE_STATUS
                     )  # nothing in this process is to be believed; the supervisor starts another

@@ -159,7 +159,7 @@ class Slot:
             batch = Batch(judge, rules, records, asyncio.get_running_loop().create_future())
             await self._submit(batch)
             judged = await batch.judged
-            await writer.commit(rules, judged.outgoing, judged.ledger)
+            await writer.commit(judged.outgoing, judged.ledger)
             judge.keep(judged)
             self._committed(self.number, judged)
 

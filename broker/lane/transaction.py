@@ -15,7 +15,6 @@ from aiokafka import AIOKafkaProducer
 from broker import topics
 from broker.access import KafkaAccess
 from broker.gate.route import ENVELOPE, Destination, Outgoing
-from broker.rules import Rules
 from schemas.registry import envelopes
 
 BATCH_BYTES_MAX = 1024 * 1024
@@ -55,16 +54,14 @@ class SlotWriter:
         """Let go of the producer; an open transaction is aborted by Kafka or by the next owner of the slot."""
         await self._producer.stop()
 
-    async def commit(
-        self, rules: Rules, outgoing: Iterable[tuple[Outgoing, int]], ledger: dict[str, Any]
-    ) -> None:
+    async def commit(self, outgoing: Iterable[tuple[Outgoing, int]], ledger: dict[str, Any]) -> None:
         """Write the records and the ledger in one transaction. Any exception: nothing of it is to be relied on."""
         producer = self._producer
         await producer.begin_transaction()
         builders: dict[tuple[str, int], Any] = {}
         sent: list[Any] = []
         for record, partition in outgoing:
-            await self._append(rules, record, partition, builders, sent)
+            await self._append(record, partition, builders, sent)
         ledger_value = self._codec.encode(self._ids["ledger"], ledger)
         await self._put(topics.LEDGER, self._slot, b"%d" % self._slot, ledger_value, [], builders, sent)
         for (topic, partition), builder in builders.items():
@@ -75,7 +72,6 @@ class SlotWriter:
 
     async def _append(
         self,
-        rules: Rules,
         record: Outgoing,
         partition: int,
         builders: dict[tuple[str, int], Any],
