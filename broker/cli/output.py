@@ -31,8 +31,9 @@ def show(document: Any, *, as_json: bool, table: Table | None = None, text: str 
 def table_of(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], title: str = "") -> Table:
     """A table of rows; columns: key to heading."""
     table = Table(title=title or None)
-    for heading in columns.values():
-        table.add_column(heading)
+    for number, heading in enumerate(columns.values()):
+        # The first column names the row: it is never cut, because people copy it into the next command.
+        table.add_column(heading, no_wrap=number == 0, overflow="fold")
     for row in rows:
         table.add_row(*(str(row.get(key, "")) for key in columns))
     return table
