@@ -25,7 +25,7 @@ T0 = 1_795_000_000_000
 """A Wednesday in November 2026, in ms."""
 MONEY = {"type": "bytes", "logicalType": "decimal", "precision": 16, "scale": 2}
 FIELDS = ("customer_id", "name", "email", "phone", "credit_limit")
-CUSTOMER = {
+CUSTOMER: dict[str, Any] = {
     "type": "record",
     "name": "customer",
     "fields": [
@@ -36,6 +36,11 @@ CUSTOMER = {
         {"name": "credit_limit", "type": ["null", MONEY], "default": None},
     ],
 }
+FLAT = {
+    **CUSTOMER,
+    "fields": [*CUSTOMER["fields"][:4], {"name": "credit_limit", "type": ["null", "long"], "default": None}],
+}
+"""The same without logical types: its values need not be decoded to be passed on."""
 SYSTEMS = ("crm", "erp", "billing")
 
 

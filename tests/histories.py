@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from broker.rules import Rules, rules_of
-from tests.gate_parts import FIELDS, T0, Bench, Record, map_texts, money, object_document
+from tests.gate_parts import CUSTOMER, FIELDS, T0, Bench, Record, map_texts, money, object_document
 from tests.oracle import Law, Tick, Write
 
+FEWER = settings(max_examples=max(50, settings().max_examples // 4))
+"""For properties that judge every history several times."""
 TEXTS = (None, "a", "b")
 SUMS = (None, money(1), money(2))
 SETTABLE = (*FIELDS, "nonsense")
@@ -20,9 +23,9 @@ PAUSES_MS = (0, 1, 1_000, 2_500, 70_000, 3_599_999, 3_600_001, 8 * 3_600_000, 25
 
 
 @st.composite
-def laws(draw: st.DrawFn) -> Law:
+def laws(draw: st.DrawFn, limit_owners: tuple[str, ...] = ("erp", "erp", "crm")) -> Law:
     """The CRM creates; who owns the limit, who deletes, the policies and what billing reads are drawn."""
-    owners = dict.fromkeys(FIELDS, "crm") | {"credit_limit": draw(st.sampled_from(["erp", "erp", "crm"]))}
+    owners = dict.fromkeys(FIELDS, "crm") | {"credit_limit": draw(st.sampled_from(limit_owners))}
     policy = st.sampled_from(["quarantine", "reject", "propose"])
     readers: dict[str, frozenset[str] | None] = {"crm": None}
     if draw(st.booleans()) or owners["credit_limit"] == "erp":
@@ -39,7 +42,7 @@ def laws(draw: st.DrawFn) -> Law:
     )
 
 
-def rules_of_law(law: Law) -> Rules:
+def rules_of_law(law: Law, contract: dict[str, Any] = CUSTOMER) -> Rules:
     """The same law as an ownership map."""
 
     def granted(system: str) -> Any:
@@ -55,7 +58,7 @@ def rules_of_law(law: Law) -> Rules:
             for system, policy in law.policies.items()
         },
     )
-    return rules_of(map_texts(document), 1)
+    return rules_of(map_texts(document, [contract]), 1)
 
 
 def events() -> st.SearchStrategy[str]:

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from broker.gate.fields import Standing, standing
 from broker.gate.route import Destination, Outgoing
 from broker.gate.state import RecordState, remembered
 from schemas.codec import VALUE_LENGTH_MAX
 from schemas.envelope import HEADER_LENGTH_MAX, Headers, parse_time_ms
 from schemas.spans import Walk, text_is
-from schemas.version import version_of
 
 _NAMES = ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "ce_fields")
 _UTC_MS = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z").fullmatch
@@ -93,9 +93,9 @@ def _event(plan: ExpressPlan, headers: Headers) -> str | None:
         return None
     time, event = at[1], identity[1]
     if (
-        event is None
-        or time is None
-        or not 0 < len(event) <= HEADER_LENGTH_MAX
+        not event
+        or not time
+        or len(event) > HEADER_LENGTH_MAX
         or not event.isascii()
         or _UTC_MS(time) is None
     ):
@@ -118,9 +118,9 @@ def _follows(plan: ExpressPlan, state: RecordState, event: str) -> bool:
     if len(owners) != 1 or owners[0][2] is not None or owners[0][0] != plan.system:
         return False
     memory, last = state.memory, owners[0][1]
-    if memory.proposals or plan.system in memory.held or last == event:
+    if memory.proposals or memory.parked or memory.held.get(plan.system) == event:
         return False
-    return not version_of(event).older_than(version_of(last))
+    return standing(event, last) is Standing.NEWER
 
 
 @lru_cache(maxsize=4096)

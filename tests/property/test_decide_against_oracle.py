@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import event, given
 
 from broker.gate.route import Destination
 from tests.gate_parts import Bench, encoded
 from tests.histories import histories, laws, record_of, rules_of_law
 from tests.oracle import Law, Oracle, Tick, Write
+
+pytestmark = pytest.mark.timeout(900)
 
 
 @given(law=laws(), history=histories())

@@ -146,7 +146,7 @@ def test_what_is_walked_can_be_decoded(
     flag: bool,
     size: int,
     noise: bytes,
-    place: int,  # noqa: FBT001
+    place: int,
 ) -> None:
     from schemas.codec import Codec
 
