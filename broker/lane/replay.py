@@ -13,9 +13,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from broker import topics
 from broker.access import KafkaAccess
 from broker.gate.memory import memory_of
-from broker.gate.state import NO_RECORD, Memory, RecordState, remembered
+from broker.gate.state import NO_RECORD, Memory
+from broker.lane.fold import remembering, revised
 from broker.lane.judge import Shelf, SlotMemory, restore
-from schemas.authoritative import parse_authoritative
 from schemas.registry import envelopes
 
 _LEDGER_STEP = 64
@@ -104,32 +104,8 @@ async def load_shelves(consumer: AIOKafkaConsumer, memory: SlotMemory, shelves: 
             remembered_of[shelf, record.key] = memory_of(envelopes().codec.decode(record.value))
         else:
             before = memory.states.get(shelf, {}).get(record.key, NO_RECORD)
-            restore(memory, shelf, record.key, _revised(before, record))
+            after = revised(before, record.value, record.headers, record.timestamp)
+            restore(memory, shelf, record.key, after)
     for (shelf, key), kept in remembered_of.items():
         state = memory.states.get(shelf, {}).get(key, NO_RECORD)
-        revision, owners = state.revision, state.owners
-        if kept.grave is not None and state.value is None:
-            revision, owners = max(revision, kept.grave.revision), owners or kept.grave.owners
-        restore(
-            memory,
-            shelf,
-            key,
-            RecordState(
-                value=state.value,
-                revision=revision,
-                owners=owners,
-                recent=state.recent,
-                memory=kept,
-            ),
-        )
-
-
-def _revised(before: RecordState, record: Any) -> RecordState:
-    """The state after one authoritative record, as deciding it had left it."""
-    envelope = parse_authoritative(record.headers)
-    recent = before.recent
-    if record.value is None:
-        recent = ()
-    elif before.value is not None and before.value != record.value:
-        recent = remembered(recent, before.value, record.timestamp)
-    return RecordState(value=record.value, revision=envelope.revision, owners=envelope.owners, recent=recent)
+        restore(memory, shelf, key, remembering(state, kept))
