@@ -72,7 +72,7 @@ def ask_owner(
             opened_ms=gate_time_ms,
             expires_ms=gate_time_ms + PROPOSAL_MS,
         )
-        for name in fields
+        for name in dict.fromkeys(fields)
         if (owner := entry.owner_of(name)) is not None and (case_id, name) not in known
     )
     if not opened:
