@@ -26,7 +26,8 @@ HELD_EXPECTED = 5
 def run(home: Path, *, once: bool) -> int:
     """The demo; returns the exit status: 0 only if every expected thing was seen and the account balances."""
     tell = Narrator()
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)  # SIGINT too: a shell's background job is started with it ignored
     try:
         with World(home, tell) as world:
             document = _play(world)

@@ -95,7 +95,16 @@ class Child:
     def state(self) -> ChildState | None:
         """What runs now, or None. A recycled pid is not taken for the child."""
         if self._started is not None:
-            self._started.poll()  # reaps it, so that an ended child is not seen as a zombie
+            # Ours: the kernel says whether it runs, and poll() reaps it. Its command line cannot be asked yet in
+            # the moment in which it replaces itself by the program.
+            document = read_document(self.spec.state_file) if self._started.poll() is None else None
+            if document is None or document["pid"] != self._started.pid:
+                return None
+            return ChildState(
+                pid=int(document["pid"]),
+                created_s=float(document["created_s"]),
+                facts=dict(document["facts"]),
+            )
         return find(self.spec.state_file, self.spec.marker)
 
     def wait_until(self, ready: Callable[[], bool], *, timeout_s: float, hint: str) -> None:
