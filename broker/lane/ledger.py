@@ -50,11 +50,12 @@ def verify(records: Iterable[Mapping[str, Any]]) -> list[LedgerFault]:
             fault(
                 f"{record['received']} changes were read, {sum(record['account'].values())} have an outcome"
             )
-        if previous is None:
-            if sequence == 1 and record["previous_chain"] != b"":
-                fault("the first record has a predecessor")
-        else:
+        if previous is not None:
             _verify_link(previous, record, fault)
+        elif sequence != 1:  # the ledger is kept for ever, so it begins at the beginning
+            fault(f"records 1 to {sequence - 1} are missing")
+        elif record["previous_chain"] != b"":
+            fault("the first record has a predecessor")
         previous = record
     return faults
 

@@ -1,0 +1,47 @@
+"""The judge of a slot: misrouted keys, commands that are none, and states that stay as they are until a commit."""
+
+from __future__ import annotations
+
+from broker.lane.judge import Judge, SlotMemory, restore
+from schemas.keys import partition_of
+from tests.gate_parts import Bench
+
+
+def test_a_misrouted_key_is_held_on_a_state_miss() -> None:
+    bench = Bench(memory=SlotMemory(slot=0, partitions={"customer": 4}))
+    wrong = bench.upsert("crm", "seq:0:01", {"name": "Ada"})
+    place = partition_of(b"C-1", 4)
+    wrong.partition = (place + 1) % 4
+    seen = bench.see(wrong)
+    assert (seen.outcome, seen.reason) == ("quarantined", "misrouted_key")
+    right = bench.upsert("crm", "seq:0:01", {"name": "Ada"})
+    right.partition = place
+    assert bench.see(right).outcome == "accepted", "the held one was not remembered"
+
+
+def test_nothing_moves_before_the_commit() -> None:
+    bench = Bench()
+    judge = Judge(bench.memory, "worker")
+    judged = judge.judge(bench.rules, [bench.upsert("crm", "seq:0:01", {"name": "Ada"})])
+    assert bench.memory == SlotMemory(slot=0, partitions={"customer": 1})
+    judge.keep(judged)
+    assert bench.values() is not None and bench.memory.sequence == 1
+
+
+def test_what_is_no_command_is_counted_and_does_nothing() -> None:
+    bench = Bench()
+    unreadable, unknown, empty = bench.tick(), bench.tick(), bench.tick()
+    unreadable.value = b"\0\0\0\0\7nonsense"
+    unknown.topic = "commands.order"
+    empty.value = None
+    judged = bench.judge(unreadable, unknown, empty)
+    assert judged.commands == 3 and not judged.outgoing and judged.ledger["received"] == 0
+
+
+def test_a_restored_record_that_waits_is_found_by_a_tick() -> None:
+    bench, other = Bench(), Bench()
+    bench.judge(bench.upsert("billing", "a", {"name": "x"}), bench.upsert("erp", "b", {}))
+    assert bench.state().memory.waits
+    restore(other.memory, ("customer", 0), b"C-1", bench.state())
+    other.now_ms += 25 * 3_600_000
+    assert other.see(other.tick()).judged.outgoing
