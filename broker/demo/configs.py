@@ -19,55 +19,58 @@ def write_configs(settings: Settings, crm: Crm, erp: Erp) -> dict[str, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     secrets = folder / "secrets.json"
     write_document(secrets, {"crm": crm.password, "erp": erp.tryton.password})
-    host = crm.url.rsplit("@", 1)[-1].partition("/")[0]
-    documents = {
-        "crm": {
-            "adapter": "postgres",
-            "objects": {
-                "customer": {
-                    "table": "customers",
-                    "key": "customer_id",
-                    "insert": False,
-                    "fields": {
-                        name: name for name in ("customer_id", "name", "email", "phone", "credit_limit")
-                    },
-                }
-            },
-            "settings": {
-                "dsn": f"postgresql://crm@{host}/crm",
-                "password": {"file": str(secrets), "key": "crm"},
-                "slot": "solesource_crm",
-            },
-            "poll_interval_ms": 50,
-        },
-        "erp": {
-            "adapter": "tryton",
-            "objects": {
-                "customer": {
-                    "key": "code",
-                    "create": True,
-                    "only": [["code", "like", "C-%"]],
-                    "fields": {
-                        "customer_id": "code",
-                        "name": "name",
-                        "email": "contact:email",
-                        "phone": "contact:phone",
-                        "credit_limit": "credit_limit_amount",
-                    },
-                }
-            },
-            "settings": {
-                "url": erp.tryton.url,
-                "database": erp.tryton.database,
-                "user": erp.tryton.user,
-                "password": {"file": str(secrets), "key": "erp"},
-                "page": 500,
-            },
-            "poll_interval_ms": 500,
-            "batch_max": 10_000,
-        },
-    }
+    documents = {"crm": _crm(crm, secrets), "erp": _erp(erp, secrets)}
     return {name: _write(settings, folder, name, document) for name, document in documents.items()}
+
+
+def _crm(crm: Crm, secrets: Path) -> dict[str, object]:
+    host = crm.url.rsplit("@", 1)[-1].partition("/")[0]
+    return {
+        "adapter": "postgres",
+        "objects": {
+            "customer": {
+                "table": "customers",
+                "key": "customer_id",
+                "insert": False,
+                "fields": {name: name for name in ("customer_id", "name", "email", "phone", "credit_limit")},
+            }
+        },
+        "settings": {
+            "dsn": f"postgresql://crm@{host}/crm",
+            "password": {"file": str(secrets), "key": "crm"},
+            "slot": "solesource_crm",
+        },
+        "poll_interval_ms": 50,
+    }
+
+
+def _erp(erp: Erp, secrets: Path) -> dict[str, object]:
+    return {
+        "adapter": "tryton",
+        "objects": {
+            "customer": {
+                "key": "code",
+                "create": True,
+                "only": [["code", "like", "C-%"]],
+                "fields": {
+                    "customer_id": "code",
+                    "name": "name",
+                    "email": "contact:email",
+                    "phone": "contact:phone",
+                    "credit_limit": "credit_limit_amount",
+                },
+            }
+        },
+        "settings": {
+            "url": erp.tryton.url,
+            "database": erp.tryton.database,
+            "user": erp.tryton.user,
+            "password": {"file": str(secrets), "key": "erp"},
+            "page": 500,
+        },
+        "poll_interval_ms": 500,
+        "batch_max": 10_000,
+    }
 
 
 def _write(settings: Settings, folder: Path, name: str, document: dict[str, object]) -> Path:

@@ -23,6 +23,7 @@ from broker.embedded.postgres import EmbeddedPostgres
 from tests.connector_parts import MAP_FOLDER
 
 pytestmark = pytest.mark.integration
+GONE_S = 30
 
 TABLE = """CREATE TABLE customers
     (customer_id text PRIMARY KEY, name text, email text, phone text, credit_limit numeric)"""
@@ -99,7 +100,7 @@ def test_runs_survives_its_database_and_stops_on_a_signal(
     try:
         assert keys(consumer, 1) == ["before"]
         own_postgres.down()
-        time.sleep(2)
+        time.sleep(GONE_S)
         own_postgres.up()
         with psycopg.connect(own_postgres.url("crm", "crm"), autocommit=True) as application:
             application.execute("INSERT INTO customers VALUES ('after', 'A')")

@@ -44,6 +44,7 @@ from tests.integration.control_parts import (
 )
 
 pytestmark = pytest.mark.integration
+GONE_S = 30
 
 
 @pytest.fixture
@@ -169,7 +170,7 @@ async def test_the_database_may_go_away_and_come_back(access: KafkaAccess, postg
         await asyncio.sleep(2)
         await asyncio.to_thread(postgres.down)
         await produce(access)
-        await asyncio.sleep(2)
+        await asyncio.sleep(GONE_S)
         assert not any(task.done() for task in tasks)
         await asyncio.to_thread(postgres.up)
         await becomes(lambda: complete(engine))
