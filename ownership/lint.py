@@ -26,10 +26,7 @@ class Located(Generic[_Document_co]):
 
     def finding(self, code: str, path: Path, detail: str, remedy: str) -> Finding:
         """A finding at a path of this document."""
-        at = path
-        while at and at not in self.lines:
-            at = at[:-1]
-        return Finding(f"map.{code}", self.file, self.lines.get(at, 1), dotted(path), detail, remedy)
+        return Finding(f"map.{code}", self.file, self.lines.get(path, 1), dotted(path), detail, remedy)
 
 
 def lint(

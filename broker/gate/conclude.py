@@ -113,8 +113,6 @@ def conclude(
 
 
 def _held(memory: Memory, change: Change) -> Memory:
-    if memory.held.get(change.system) == change.event_id:
-        return memory
     return replace(memory, held={**memory.held, change.system: change.event_id})
 
 

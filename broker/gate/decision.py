@@ -94,8 +94,6 @@ def outcome_of(verdicts: Sequence[FieldVerdict]) -> Outcome:
         return Outcome.PARTLY_ACCEPTED if stopped else Outcome.ACCEPTED
     if stopped:
         return stopped
-    if Verdict.PARKED in found:
-        return Outcome.PARKED
     return Outcome.STALE if Verdict.STALE in found else Outcome.ECHO
 
 

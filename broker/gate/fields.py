@@ -5,7 +5,7 @@ Pure. Guards stand in the order of `Reason`; the first that applies decides.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -56,7 +56,7 @@ class Judged:
 
 
 def judge_field(
-    judged: Judged, name: str, current: Any, attempted: Any, earlier: Sequence[Mapping[str, Any]]
+    judged: Judged, name: str, current: Any, attempted: Any, earlier: Iterable[Mapping[str, Any]]
 ) -> FieldVerdict:
     """The verdict on one field that a change sets. `earlier`: replaced records, newest first."""
     entry = judged.entry
@@ -113,17 +113,18 @@ def same(one: object, other: object) -> bool:
     return one == other or (one != one and other != other)  # noqa: PLR0124 - the test for NaN
 
 
-class Earlier(Sequence[Mapping[str, Any]]):
-    """Replaced values, newest first, decoded only when somebody looks."""
+class Earlier:
+    """Replaced values, newest first; each is decoded once, and only when somebody looks so far back."""
 
     def __init__(
         self, recent: tuple[tuple[int, bytes], ...], decode: Callable[[bytes], Mapping[str, Any]]
     ) -> None:
-        self._recent = recent
+        self._undecoded = [value for _, value in recent]
+        self._decoded: list[Mapping[str, Any]] = []
         self._decode = decode
 
-    def __len__(self) -> int:
-        return len(self._recent)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self._decode(self._recent[-1 - index][1])
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        yield from self._decoded
+        while self._undecoded:
+            self._decoded.append(self._decode(self._undecoded.pop()))
+            yield self._decoded[-1]

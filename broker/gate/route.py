@@ -58,8 +58,6 @@ def route(change: Change, decision: Decision, before: RecordState, gate_time_ms:
     records: list[Outgoing] = []
     if decision.writes:
         records.append(authoritative(change, decision))
-        if decision.outcome is Outcome.ACCEPTED and not decision.verdicts:
-            return records
     if decision.state.memory is not before.memory:
         records.append(memory(change.object, change.key, decision.state))
     if decision.outcome is Outcome.DUPLICATE:

@@ -91,6 +91,17 @@ def test_an_older_write_does_not_replace_what_waits() -> None:
     assert (bench.values()["credit_limit"], bench.values()["terms"]) == (money(6), "30 days")
 
 
+def test_writes_of_two_systems_wait_side_by_side() -> None:
+    owners = {"credit_limit": {"system_of_record": "erp"}, "phone": {"system_of_record": "billing"}}
+    bench = Bench(rules=rules_of(map_texts(object_document(fields=owners)), 1))
+    for number in (1, 2):
+        parked(bench, f"seq:0:0{number}", {"credit_limit": money(number)}, fields=["credit_limit"])
+        bench.judge(bench.upsert("billing", f"seq:0:0{number}", {"phone": str(number)}, fields=["phone"]))
+    assert len(bench.state().memory.parked) == 2
+    bench.judge(bench.upsert("crm", "seq:0:01", {"name": "Ada"}))
+    assert (bench.values()["phone"], bench.values()["credit_limit"]) == ("2", money(2))
+
+
 def test_the_same_write_of_the_former_life_does_not_wait() -> None:
     bench = Bench()
     bench.judge(bench.upsert("crm", "seq:0:01", {"name": "Ada"}))

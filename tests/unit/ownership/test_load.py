@@ -99,6 +99,10 @@ def test_every_fault_is_told_at_once() -> None:
     assert found.count("map.unlisted_system") == 6 and found.count("map.unknown_field") == 1
 
 
+def test_without_systems_nothing_can_be_compared() -> None:
+    assert codes(documents(create="sap") | {"systems.yaml": "systems: []"}) == ["map.dict_type"]
+
+
 def test_the_key_must_be_a_field() -> None:
     assert codes(documents(key="id")) == ["map.unknown_field"]
 
@@ -143,5 +147,12 @@ def test_what_each_system_may_do_on_kafka() -> None:
         "billing publishes without having a part: each change is held"
     )
     assert {g.system for g in found if g.purpose is Purpose.AUTHORITATIVE} == {"crm", "erp"}
+    idle = documents() | {
+        "systems.yaml": yaml.safe_dump(systems_document(names=("crm", "erp", "billing", "ghost")))
+    }
+    nothing = {
+        g.purpose for g in grants(load_map(idle, {"customer": FIELDS}, version=1)) if g.system == "ghost"
+    }
+    assert nothing == {Purpose.REFUSALS, Purpose.PROPOSALS, Purpose.ACKNOWLEDGEMENTS}
     assert Grant("billing", Operation.READ, Purpose.REFUSALS) in found
     assert not any(g.purpose is Purpose.AUTHORITATIVE and g.operation is Operation.WRITE for g in found)  # I1

@@ -1,0 +1,84 @@
+"""Equality of values, and looking back at replaced ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from broker.gate.fields import Earlier, Standing, same, standing
+from broker.gate.state import RECENT_MAX, RECENT_MS, Parked, Reasserted, RecordState, lately, remembered
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "equal"),
+    [
+        (1, 1, True),
+        (None, None, True),
+        (float("nan"), float("nan"), True),
+        (float("nan"), 1.0, False),
+        (None, "", False),
+        ({"a": [1]}, {"a": [1]}, True),
+    ],
+)
+def test_same(one: Any, other: Any, *, equal: bool) -> None:
+    assert same(one, other) is equal
+
+
+@pytest.mark.parametrize(
+    ("event", "last", "found"),
+    [
+        ("x", "x", Standing.SAME),
+        ("seq:0:1/a", "seq:0:1/b", Standing.CLASH),
+        ("seq:0:1", "seq:0:2", Standing.OLDER),
+        ("seq:0:2", "seq:0:1", Standing.NEWER),
+        ("time:0:1/a", "time:0:1/b", Standing.NEWER),
+        ("x", "y", Standing.NEWER),
+        ("x", "seq:0:1", Standing.NEWER),
+    ],
+)
+def test_standing(event: str, last: str, found: Standing) -> None:
+    assert standing(event, last) is found
+
+
+def test_a_replaced_value_is_decoded_once_and_only_when_needed() -> None:
+    decoded: list[bytes] = []
+
+    def decode(value: bytes) -> dict[str, bytes]:
+        decoded.append(value)
+        return {"name": value}
+
+    earlier = Earlier(((1, b"a"), (2, b"b"), (3, b"c")), decode)
+    assert decoded == [] and next(iter(earlier)) == {"name": b"c"}
+    assert decoded == [b"c"]
+    assert (
+        [record["name"] for record in earlier] == [record["name"] for record in earlier] == [b"c", b"b", b"a"]
+    )
+    assert decoded == [b"c", b"b", b"a"]
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    recent: tuple[tuple[int, bytes], ...] = ()
+    for number in range(RECENT_MAX + 5):
+        recent = remembered(recent, b"%d" % number, number)
+    assert len(recent) == RECENT_MAX and recent[0][1] == b"5"
+    assert lately(recent, RECENT_MS + 10)[0][0] == 11
+    assert remembered(recent, b"new", RECENT_MS * 2) == ((RECENT_MS * 2, b"new"),)
+
+
+def test_the_longest_pause_is_an_hour() -> None:
+    brake = Reasserted(system="erp", field="name", count=1000, last_ms=0, pending=False)
+    assert brake.due_ms == 3_600_000
+
+
+def test_versions_of_a_field() -> None:
+    state = RecordState(owners=(("crm", "a", None), ("erp", "b", frozenset({"limit"}))))
+    assert state.version_of("crm", "name") == "a" and state.version_of("erp", "limit") == "b"
+    assert state.version_of("erp", "name") is None and state.version_of("crm", "limit") is None
+    assert RecordState().version_of("crm", "name") is None
+
+
+def test_parked_is_a_value() -> None:
+    facts = {"topic": "t", "partition": 0, "offset": 1, "received_ms": 1, "source_time_ms": 1, "value": b""}
+    one = Parked(system="erp", event_id="x", fields=None, **facts)
+    assert one == Parked(system="erp", event_id="x", fields=None, **facts)
