@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from broker.rules import Rules, rules_of
 from tests.gate_parts import CUSTOMER, FIELDS, T0, Bench, Record, map_texts, money, object_document
-from tests.oracle import Law, Tick, Write
+from tests.oracle_words import Law, Tick, Write
 
 FEWER = settings(max_examples=max(50, settings().max_examples // 4))
 """For properties that judge every history several times."""

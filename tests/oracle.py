@@ -10,89 +10,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.oracle_words import (
+    STOPPED,
+    STOPPING,
+    Expected,
+    Law,
+    Said,
+    Tick,
+    Write,
+    compare,
+    outcome_of,
+    reason_of,
+)
+
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
 REMEMBERED_MS = HOUR
 REMEMBERED_MAX = 32
 PARKED_MS = 24 * HOUR
 QUESTION_MS = 7 * 24 * HOUR
-
-PRECEDENCE = (
-    "incomplete_record",
-    "version_conflict",
-    "unknown_field",
-    "not_delete_authority",
-    "not_create_authority",
-    "not_owner",
-    "record_not_yet",
-    "stale",
-    "duplicate",
-    "late_echo",
-    "echo",
-    "already_deleted",
-)
-"""Where several reasons apply, the first one here is the change's."""
-STOPPED = ("held", "refused", "proposed")
-STOPPING = {"quarantine": "held", "reject": "refused", "propose": "proposed"}
-
-
-@dataclass(frozen=True)
-class Law:
-    """Who owns what, as the map says it."""
-
-    owners: dict[str, str]
-    create: str
-    delete: str
-    policies: dict[str, str]
-    readers: dict[str, frozenset[str] | None]
-    key_field: str = "customer_id"
-
-    def owned_by(self, system: str) -> set[str]:
-        return {name for name, owner in self.owners.items() if owner == system}
-
-
-@dataclass(frozen=True)
-class Write:
-    """A change event. `fields` None = a full image."""
-
-    system: str
-    event: str
-    values: dict[str, Any]
-    received_ms: int
-    fields: frozenset[str] | None = None
-    unavailable: frozenset[str] = frozenset()
-    deletes: bool = False
-    key: str = "C-1"
-
-
-@dataclass(frozen=True)
-class Tick:
-    """Nothing but the time."""
-
-    received_ms: int
-
-
-@dataclass
-class Expected:
-    """What must come of a step."""
-
-    outcome: str = ""
-    reason: str = ""
-    revision: int = 0
-    values: dict[str, Any] | None = None
-    changed: frozenset[str] | None = None
-    """None = nothing was written."""
-    reasserted: tuple[str, frozenset[str]] | None = None
-    cases: int = 0
-    questions: int = 0
-
-
-@dataclass
-class _Said:
-    """A verdict on one field."""
-
-    field: str
-    verdict: str
-    reason: str = ""
 
 
 @dataclass
@@ -126,28 +61,6 @@ class _Record:
     brakes: dict[tuple[str, str], _Brake] = field(default_factory=dict)
     questions: list[tuple[str, Any, int]] = field(default_factory=list)
     """(field, suggested value, gate time when it was asked)."""
-
-
-def compare(event: str, last: str) -> str:
-    """How an event stands to the last accepted one of the same writer: same, conflict, older or newer."""
-    if event == last:
-        return "same"
-    (kind, incarnation, value), (last_kind, last_incarnation, last_value) = _version(event), _version(last)
-    if incarnation != last_incarnation:
-        return "older" if incarnation < last_incarnation else "newer"
-    if kind != last_kind or kind == "any":
-        return "newer"
-    if value == last_value:  # of a strict order, one version is one change
-        return "conflict" if kind == "seq" else "newer"
-    return "older" if value < last_value else "newer"
-
-
-def _version(event: str) -> tuple[str, int, bytes]:
-    front = event.split("/", maxsplit=1)[0]
-    kind, incarnation, value = (*front.split(":", maxsplit=2), "", "")[:3]
-    if kind in ("seq", "time", "any") and incarnation.isdigit():
-        return kind, int(incarnation), value.encode()
-    return "any", 0, event.encode()
 
 
 class Oracle:
@@ -197,7 +110,7 @@ class Oracle:
         said = []
         for name in self._set(write):
             if name not in self.law.owners:
-                said.append(_Said(name, "held", "unknown_field"))
+                said.append(Said(name, "held", "unknown_field"))
             elif self.law.owners[name] == write.system:
                 said.append(self._own(record, write, name, record.values[name]))
             else:
@@ -207,29 +120,29 @@ class Oracle:
             return Expected("duplicate", "duplicate")
         return self._conclude(record, write, said, dict(record.values))
 
-    def _own(self, record: _Record, write: Write, name: str, current: Any, *, born: bool = False) -> _Said:
+    def _own(self, record: _Record, write: Write, name: str, current: Any, *, born: bool = False) -> Said:
         value = write.values.get(name)
         writer, event = record.last.get(name, ("", ""))
         standing = compare(write.event, event) if writer == write.system else "newer"
         if standing in ("same", "conflict") and value != current:
-            return _Said(name, "held", "version_conflict")
+            return Said(name, "held", "version_conflict")
         if standing == "same":
-            return _Said(name, "neutral", "duplicate")
+            return Said(name, "neutral", "duplicate")
         if standing == "older":
-            return _Said(name, "neutral", "stale")
+            return Said(name, "neutral", "stale")
         if value == current and not (born and name == self.law.key_field):
-            return _Said(name, "neutral", "echo")
-        return _Said(name, "accepted")
+            return Said(name, "neutral", "echo")
+        return Said(name, "accepted")
 
-    def _foreign(self, record: _Record, write: Write, name: str) -> _Said:
+    def _foreign(self, record: _Record, write: Write, name: str) -> Said:
         assert record.values is not None
         value = write.values.get(name)
         if value == record.values[name]:
-            return _Said(name, "neutral", "echo")
+            return Said(name, "neutral", "echo")
         recent = [old for when, old in record.replaced if self.gate_ms - when < REMEMBERED_MS]
         if any(old[name] == value for old in recent[-REMEMBERED_MAX:]):
-            return _Said(name, "neutral", "late_echo")
-        return _Said(name, STOPPING[self.law.policies.get(write.system, "quarantine")], "not_owner")
+            return Said(name, "neutral", "late_echo")
+        return Said(name, STOPPING[self.law.policies.get(write.system, "quarantine")], "not_owner")
 
     # -- a record that does not exist
 
@@ -249,17 +162,17 @@ class Oracle:
         said = []
         for name in self._set(write):
             if name not in self.law.owners:
-                said.append(_Said(name, "held", "unknown_field"))
+                said.append(Said(name, "held", "unknown_field"))
             elif self.law.owners[name] == write.system:
                 said.append(self._own(record, write, name, base[name], born=True))
             elif write.values.get(name) in (None, base[name]):
                 # whoever creates cannot know yet what others own: null says "nothing" there
-                said.append(_Said(name, "neutral", "echo"))
+                said.append(Said(name, "neutral", "echo"))
             else:
                 verdict = STOPPING[self.law.policies.get(write.system, "quarantine")]
-                said.append(_Said(name, verdict, "not_owner"))
+                said.append(Said(name, verdict, "not_owner"))
         if not any(s.field == self.law.key_field and s.verdict == "accepted" for s in said):
-            lacking = _Said(self.law.key_field, "held", "incomplete_record")
+            lacking = Said(self.law.key_field, "held", "incomplete_record")
             return self._stop(record, write, [lacking, *(s for s in said if s.verdict != "accepted")])
         record.last = last
         record.waiting = [w for w in record.waiting if w not in merged]
@@ -279,7 +192,7 @@ class Oracle:
         if "same" in standings:
             return Expected("duplicate", "duplicate")
         if "conflict" in standings:
-            return self._stop(record, write, [_Said(self.law.key_field, "held", "version_conflict")])
+            return self._stop(record, write, [Said(self.law.key_field, "held", "version_conflict")])
         return Expected("stale", "stale") if "older" in standings else None
 
     def _early(self, record: _Record, write: Write) -> Expected:
@@ -289,7 +202,7 @@ class Oracle:
             # only a value can be proposed, not a creation
             verdict = "held" if verdict == "proposed" else verdict
             return self._stop(
-                record, write, [_Said(n, verdict, "not_create_authority") for n in self._set(write)]
+                record, write, [Said(n, verdict, "not_create_authority") for n in self._set(write)]
             )
         # a version that was accepted in a former life, or that waits already, is not news
         waits = {name: (w.write.system, w.write.event) for w in record.waiting for name in w.own}
@@ -300,7 +213,7 @@ class Oracle:
             if name in known and known[name][0] == write.system
         }
         if "conflict" in standings.values():
-            return self._stop(record, write, [_Said(self.law.key_field, "held", "version_conflict")])
+            return self._stop(record, write, [Said(self.law.key_field, "held", "version_conflict")])
         if set(standings) == own and "newer" not in standings.values():
             again = "duplicate" if "same" in standings.values() else "stale"
             return Expected(again, again)
@@ -323,11 +236,11 @@ class Oracle:
             verdict = STOPPING[self.law.policies.get(write.system, "quarantine")]
             verdict = "held" if verdict == "proposed" else verdict
             gone = set(self.law.owners) - self.law.owned_by(write.system)
-            return self._stop(record, write, [_Said(key, verdict, "not_delete_authority")], drifted=gone)
+            return self._stop(record, write, [Said(key, verdict, "not_delete_authority")], drifted=gone)
         mine = {event for system, event in record.last.values() if system == write.system}
         standings = {compare(write.event, event) for event in mine}
         if standings & {"same", "conflict"}:
-            return self._stop(record, write, [_Said(key, "held", "version_conflict")])
+            return self._stop(record, write, [Said(key, "held", "version_conflict")])
         if "older" in standings:
             return Expected("stale", "stale")
         record.revision += 1
@@ -343,7 +256,7 @@ class Oracle:
 
     # -- what follows
 
-    def _conclude(self, record: _Record, write: Write, said: list[_Said], base: dict[str, Any]) -> Expected:
+    def _conclude(self, record: _Record, write: Write, said: list[Said], base: dict[str, Any]) -> Expected:
         accepted = {s.field for s in said if s.verdict == "accepted"}
         stopped = {s.field for s in said if s.verdict in STOPPED}
         if stopped:
@@ -351,7 +264,7 @@ class Oracle:
         late = {s.field for s in said if s.reason == "late_echo"}
         foreign = {s.field for s in said if self.law.owners.get(s.field, write.system) != write.system}
         again = self._brake(record, write.system, (stopped | late) & foreign)
-        expected = Expected(_outcome(said), _reason(said), cases=any(s.verdict == "held" for s in said))
+        expected = Expected(outcome_of(said), reason_of(said), cases=any(s.verdict == "held" for s in said))
         expected.reasserted = (write.system, again) if again else None
         record.questions = [q for q in record.questions if q[0] not in accepted]
         asked = [q[:2] for q in record.questions]
@@ -375,12 +288,10 @@ class Oracle:
             record.revision += 1
         return expected
 
-    def _stop(
-        self, record: _Record, write: Write, said: list[_Said], drifted: Iterable[str] = ()
-    ) -> Expected:
+    def _stop(self, record: _Record, write: Write, said: list[Said], drifted: Iterable[str] = ()) -> Expected:
         record.not_accepted[write.system] = write.event
         again = self._brake(record, write.system, drifted)
-        expected = Expected(_outcome(said), _reason(said), cases=any(s.verdict == "held" for s in said))
+        expected = Expected(outcome_of(said), reason_of(said), cases=any(s.verdict == "held" for s in said))
         if again:
             record.revision += 1
             expected.changed, expected.reasserted = frozenset(), (write.system, again)
@@ -417,23 +328,3 @@ class Oracle:
             for system, names in due.items():
                 self._brake(record, system, names)
                 record.revision += 1
-
-
-def _outcome(said: list[_Said]) -> str:
-    """The first of design section 5 that applies."""
-    verdicts = {s.verdict for s in said}
-    if "accepted" in verdicts:
-        return "partly_accepted" if verdicts & set(STOPPED) else "accepted"
-    for verdict, outcome in (("held", "quarantined"), ("refused", "refused"), ("proposed", "proposed")):
-        if verdict in verdicts:
-            return outcome
-    return "stale" if any(s.reason == "stale" for s in said) else "echo"
-
-
-def _reason(said: list[_Said]) -> str:
-    """The first in the order of precedence among what stopped the change, else among what is neutral."""
-    stopping = [s.reason for s in said if s.verdict in STOPPED]
-    if not stopping and any(s.verdict == "accepted" for s in said):
-        return ""
-    reasons = stopping or [s.reason for s in said]
-    return min(reasons, key=PRECEDENCE.index, default="")

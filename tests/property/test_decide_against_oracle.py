@@ -8,7 +8,8 @@ from hypothesis import event, given
 from broker.gate.route import Destination
 from tests.gate_parts import Bench, encoded
 from tests.histories import histories, laws, record_of, rules_of_law
-from tests.oracle import Law, Oracle, Tick, Write
+from tests.oracle import Oracle
+from tests.oracle_words import Law, Tick, Write
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -24,7 +24,7 @@ from schemas.registry import envelopes
 from schemas.version import version_of
 from tests.gate_parts import FLAT, T0, Bench, Record, encoded, map_texts
 from tests.histories import FEWER, histories, laws, record_of, rules_of_law
-from tests.oracle import Law, Tick, Write
+from tests.oracle_words import Law, Tick, Write
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -1,0 +1,129 @@
+"""What the oracle speaks of: the law, the steps of a history, what must come of them, and how verdicts add up.
+
+Like the oracle, it knows nothing of the product: no import of it may stand here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+PRECEDENCE = (
+    "incomplete_record",
+    "version_conflict",
+    "unknown_field",
+    "not_delete_authority",
+    "not_create_authority",
+    "not_owner",
+    "record_not_yet",
+    "stale",
+    "duplicate",
+    "late_echo",
+    "echo",
+    "already_deleted",
+)
+"""Where several reasons apply, the first one here is the change's."""
+STOPPED = ("held", "refused", "proposed")
+STOPPING = {"quarantine": "held", "reject": "refused", "propose": "proposed"}
+
+
+@dataclass(frozen=True)
+class Law:
+    """Who owns what, as the map says it."""
+
+    owners: dict[str, str]
+    create: str
+    delete: str
+    policies: dict[str, str]
+    readers: dict[str, frozenset[str] | None]
+    key_field: str = "customer_id"
+
+    def owned_by(self, system: str) -> set[str]:
+        return {name for name, owner in self.owners.items() if owner == system}
+
+
+@dataclass(frozen=True)
+class Write:
+    """A change event. `fields` None = a full image."""
+
+    system: str
+    event: str
+    values: dict[str, Any]
+    received_ms: int
+    fields: frozenset[str] | None = None
+    unavailable: frozenset[str] = frozenset()
+    deletes: bool = False
+    key: str = "C-1"
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Nothing but the time."""
+
+    received_ms: int
+
+
+@dataclass
+class Expected:
+    """What must come of a step."""
+
+    outcome: str = ""
+    reason: str = ""
+    revision: int = 0
+    values: dict[str, Any] | None = None
+    changed: frozenset[str] | None = None
+    """None = nothing was written."""
+    reasserted: tuple[str, frozenset[str]] | None = None
+    cases: int = 0
+    questions: int = 0
+
+
+@dataclass
+class Said:
+    """A verdict on one field."""
+
+    field: str
+    verdict: str
+    reason: str = ""
+
+
+def compare(event: str, last: str) -> str:
+    """How an event stands to the last accepted one of the same writer: same, conflict, older or newer."""
+    if event == last:
+        return "same"
+    (kind, incarnation, value), (last_kind, last_incarnation, last_value) = _version(event), _version(last)
+    if incarnation != last_incarnation:
+        return "older" if incarnation < last_incarnation else "newer"
+    if kind != last_kind or kind == "any":
+        return "newer"
+    if value == last_value:  # of a strict order, one version is one change
+        return "conflict" if kind == "seq" else "newer"
+    return "older" if value < last_value else "newer"
+
+
+def _version(event: str) -> tuple[str, int, bytes]:
+    front = event.split("/", maxsplit=1)[0]
+    kind, incarnation, value = (*front.split(":", maxsplit=2), "", "")[:3]
+    if kind in ("seq", "time", "any") and incarnation.isdigit():
+        return kind, int(incarnation), value.encode()
+    return "any", 0, event.encode()
+
+
+def outcome_of(said: list[Said]) -> str:
+    """The first of design section 5 that applies."""
+    verdicts = {s.verdict for s in said}
+    if "accepted" in verdicts:
+        return "partly_accepted" if verdicts & set(STOPPED) else "accepted"
+    for verdict, outcome in (("held", "quarantined"), ("refused", "refused"), ("proposed", "proposed")):
+        if verdict in verdicts:
+            return outcome
+    return "stale" if any(s.reason == "stale" for s in said) else "echo"
+
+
+def reason_of(said: list[Said]) -> str:
+    """The first in the order of precedence among what stopped the change, else among what is neutral."""
+    stopping = [s.reason for s in said if s.verdict in STOPPED]
+    if not stopping and any(s.verdict == "accepted" for s in said):
+        return ""
+    reasons = stopping or [s.reason for s in said]
+    return min(reasons, key=PRECEDENCE.index, default="")
