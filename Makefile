@@ -7,10 +7,12 @@ BIN := $(VENV)/bin
 CODE := broker connectors ownership schemas
 STYLED := $(CODE) tests $(wildcard benchmarks)
 QUICK := tests/unit tests/property tests/test_tidy.py
+CORE_TESTS := $(addprefix tests/unit/,gate lane ownership schemas) $(addprefix tests/property/test_, \
+	decide_against_oracle.py express.py invariants.py wire.py)
 ONCE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check bench lock clean
+.PHONY: help setup demo test test-all check coverage-core bench lock clean
 
 help: ## this list
 	@echo "make <target>:"
@@ -68,6 +70,11 @@ check: $(VENV)/.dev ## style, types, direction of imports, quick tests
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -q -m "not integration and not browser" $(wildcard $(QUICK))
+
+coverage-core: $(VENV)/.dev ## every branch of the gate, the map and the schemas is walked by their own tests
+	@HYPOTHESIS_PROFILE=quick $(BIN)/coverage run --branch --data-file=.coverage.core \
+		--source=broker.gate,ownership,schemas -m pytest -q $(CORE_TESTS)
+	@$(BIN)/coverage report --data-file=.coverage.core --skip-covered --fail-under=100
 
 bench: $(VENV)/.dev ## how fast the gate is on this machine
 	@$(BIN)/python -m benchmarks.run
