@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 from broker.gate.decision import FieldVerdict, Verdict
@@ -34,8 +35,9 @@ class Standing(Enum):
     """Or of no known order: then the order of arrival counts."""
 
 
+@lru_cache(maxsize=256)
 def standing(event_id: str, last: str) -> Standing:
-    """How `event_id` stands to `last`."""
+    """How `event_id` stands to `last`. Asked once per field of a change, with the same two ids mostly."""
     if event_id == last:
         return Standing.SAME
     version, before = version_of(event_id), version_of(last)
