@@ -6,11 +6,10 @@ import json
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from broker.embedded.jars import OnProgress
 from broker.embedded.kafka import EmbeddedKafka
+from broker.embedded.running import Running
 from broker.kafka.admin import CONSOLE, CONTROL, GATE, admin_client
 from broker.kafka.estate import prepare, publish_map
 from broker.rules import rules_of
@@ -36,7 +35,7 @@ def free_port_from(host: str, first: int) -> int:
     raise OSError(msg)
 
 
-class Machine:
+class Machine(Running):
     """One machine's broker; `with Machine(...)` leaves no process behind."""
 
     def __init__(self, settings: Settings, *, say: Say, on_progress: OnProgress | None = None) -> None:
@@ -46,19 +45,6 @@ class Machine:
         self.kafka: EmbeddedKafka | None = None
         self.settings = settings
         self.supervisor = Supervisor(settings.home)
-
-    def __enter__(self) -> Self:
-        try:
-            self.up()
-        except BaseException:
-            self.down()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.down()
 
     def up(self) -> None:
         """Start everything; returns when the processes are started, not when they have caught up."""

@@ -6,8 +6,7 @@ import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from broker.console.users import make_token, make_user
 from broker.demo.configs import MAP_DIR, write_configs
@@ -16,6 +15,7 @@ from broker.demo.narrator import Narrator
 from broker.demo.systems import Crm, Erp
 from broker.demo.watch import Watch
 from broker.embedded.postgres import EmbeddedPostgres
+from broker.embedded.running import Running
 from broker.embedded.tryton import EmbeddedTryton
 from broker.machine import Machine
 from broker.rules import Rules, rules_of
@@ -25,7 +25,7 @@ CUSTOMERS = 1000
 REVIEWER = "olivia"
 
 
-class World:
+class World(Running):
     """The demo's world; `with World(...)` leaves no process behind."""
 
     def __init__(self, home: Path, narrator: Narrator) -> None:
@@ -43,19 +43,6 @@ class World:
 
     def _jar(self, progress: Any) -> None:
         self.jars, self.jars_total = progress.index, progress.total
-
-    def __enter__(self) -> Self:
-        try:
-            self.up()
-        except BaseException:
-            self.down()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.down()
 
     def up(self) -> None:
         """Bring the systems and the broker up, side by side."""

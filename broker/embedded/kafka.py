@@ -14,8 +14,7 @@ import uuid
 from base64 import urlsafe_b64encode
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from broker.embedded.child import Child, ChildSpec
 from broker.embedded.errors import NotRunningError, PartMissingError, SetupError, StartError
@@ -31,6 +30,7 @@ from broker.embedded.files import (
 )
 from broker.embedded.jars import OnProgress, jars
 from broker.embedded.properties import ADMIN_USER, LOG4J, NODE_USER, NodeSettings, server_properties
+from broker.embedded.running import Running
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
@@ -55,7 +55,7 @@ class KafkaStatus:
         return asdict(self)
 
 
-class EmbeddedKafka:
+class EmbeddedKafka(Running):
     """One Kafka per `data_dir`. `port` 0 = a free one, kept for the next start if it is still free then.
 
     `tied`: it ends with this process, however that ends. Untied it stays until `down()`, from any process.
@@ -121,15 +121,6 @@ class EmbeddedKafka:
             data_dir=str(self.data_dir),
             log_file=str(self._child.spec.log_file),
         )
-
-    def __enter__(self) -> Self:
-        self.up()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.down()
 
     # --- who may connect
 

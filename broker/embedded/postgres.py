@@ -13,8 +13,7 @@ import signal
 import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -32,6 +31,7 @@ from broker.embedded.files import (
     write_document,
     write_private,
 )
+from broker.embedded.running import Running
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -55,7 +55,7 @@ class PostgresStatus:
         return asdict(self)
 
 
-class EmbeddedPostgres:
+class EmbeddedPostgres(Running):
     """One PostgreSQL per `data_dir`. `port` 0 = a free one, kept for the next start if it is still free then.
 
     `tied`: it ends with this process. `fsync=False` is for tests only: a crash of the machine loses the data.
@@ -117,15 +117,6 @@ class EmbeddedPostgres:
             data_dir=str(self._cluster_dir),
             log_file=str(self._child.spec.log_file),
         )
-
-    def __enter__(self) -> Self:
-        self.up()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.down()
 
     # --- roles and databases
 

@@ -11,8 +11,7 @@ import shutil
 import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx2
 
@@ -29,6 +28,7 @@ from broker.embedded.files import (
     write_private,
 )
 from broker.embedded.postgres import EmbeddedPostgres
+from broker.embedded.running import Running
 from broker.embedded.tryton_environment import TrytonEnvironment, clean_environ
 from broker.embedded.tryton_rpc import TrytonSession, decimal
 
@@ -58,7 +58,7 @@ class TrytonStatus:
         return asdict(self)
 
 
-class EmbeddedTryton:
+class EmbeddedTryton(Running):
     """One ERP: a database of `postgres` and a server in front of it. `postgres` must be up.
 
     `tied`: it ends with this process. The first ever takes about a minute, the next ones two to four seconds.
@@ -112,15 +112,6 @@ class EmbeddedTryton:
             pid=state.pid if state else None,
             log_file=str(self._child.spec.log_file),
         )
-
-    def __enter__(self) -> Self:
-        self.up()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.down()
 
     # --- who may log in
 
