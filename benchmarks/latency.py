@@ -30,7 +30,7 @@ def paced(world: BenchWorld, first: int, source: str, sink: str) -> Latency:
     ended = threading.Event()
     reader = threading.Thread(target=_read, args=(world, sink, began, seen, ended))
     reader.start()
-    time.sleep(3)
+    time.sleep(5)  # whoever is measured has started, and the reader stands at the end of the topic
     producer = Producer({**world.options(), "linger.ms": 0})
     start = time.perf_counter()
     for index in range(RATE * (SECONDS + WARM_SECONDS)):
