@@ -24,7 +24,8 @@ def gate() -> None:
     # cycles as often as Python does by default was measured to take a quarter of its time.
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)
-    worker = faust.Worker(make_app(Settings()), loglevel="WARNING", redirect_stdouts=False)
+    worker = faust.Worker(make_app(Settings()), loglevel="WARNING", redirect_stdouts=False, quiet=True)
+    worker.spinner = None  # its control characters would stand between the log's JSON lines
     worker.execute_from_commandline()
 
 
