@@ -56,31 +56,32 @@ class SlotWriter:
 
     async def commit(self, outgoing: Iterable[tuple[Outgoing, int]], ledger: dict[str, Any]) -> None:
         """Write the records and the ledger in one transaction. Any exception: nothing of it is to be relied on."""
+        batches = self._batches(outgoing, ledger)  # built before the transaction begins, which keeps it short
         producer = self._producer
         await producer.begin_transaction()
-        builders: dict[tuple[str, int], Any] = {}
-        sent: list[Any] = []
-        for record, partition in outgoing:
-            await self._append(record, partition, builders, sent)
-        ledger_value = self._codec.encode(self._ids["ledger"], ledger)
-        await self._put(topics.LEDGER, self._slot, b"%d" % self._slot, ledger_value, [], builders, sent)
-        for (topic, partition), builder in builders.items():
+        sent = []
+        for topic, partition, builder in batches:
             builder.close()
             sent.append(await producer.send_batch(builder, topic, partition=partition))
         await asyncio.gather(*sent)  # I3: a batch that failed must not be committed around
         await producer.commit_transaction()
 
-    async def _append(
-        self,
-        record: Outgoing,
-        partition: int,
-        builders: dict[tuple[str, int], Any],
-        sent: list[Any],
-    ) -> None:
-        topic, place = self._place(record, partition)
-        body = record.body
-        value = body if body is None or isinstance(body, bytes) else self._encode(record.destination, body)
-        await self._put(topic, place, record.key, value, list(record.headers), builders, sent)
+    def _batches(
+        self, outgoing: Iterable[tuple[Outgoing, int]], ledger: dict[str, Any]
+    ) -> list[tuple[str, int, Any]]:
+        """(topic, partition, batch) in the order in which they must be sent."""
+        open_batches: dict[tuple[str, int], Any] = {}
+        full: list[tuple[str, int, Any]] = []
+        for record, partition in outgoing:
+            body = record.body
+            value = (
+                body if body is None or isinstance(body, bytes) else self._encode(record.destination, body)
+            )
+            place = self._place(record, partition)
+            self._put(place, record.key, value, list(record.headers), open_batches, full)
+        ledger_value = self._codec.encode(self._ids["ledger"], ledger)
+        self._put((topics.LEDGER, self._slot), b"%d" % self._slot, ledger_value, [], open_batches, full)
+        return full + [(topic, partition, batch) for (topic, partition), batch in open_batches.items()]
 
     def _encode(self, destination: Destination, body: Any) -> bytes:
         return self._codec.encode(self._ids[ENVELOPE[destination]], body)
@@ -100,22 +101,21 @@ class SlotWriter:
             case Destination.TRAIL:
                 return topics.TRAIL, self._slot
 
-    async def _put(
+    def _put(
         self,
-        topic: str,
-        partition: int,
+        place: tuple[str, int],
         key: bytes,
         value: bytes | None,
-        headers: Any,
-        builders: dict[tuple[str, int], Any],
-        sent: list[Any],
+        headers: list[tuple[str, bytes]],
+        open_batches: dict[tuple[str, int], Any],
+        full: list[tuple[str, int, Any]],
     ) -> None:
-        builder = builders.get((topic, partition))
-        if builder is None:
-            builder = builders[topic, partition] = self._producer.create_batch()
-        if builder.append(timestamp=None, key=key, value=value, headers=headers) is None:
-            sent.append(await self._producer.send_batch(builder, topic, partition=partition))
-            builder = builders[topic, partition] = self._producer.create_batch()
-            if builder.append(timestamp=None, key=key, value=value, headers=headers) is None:
-                msg = f"a record of {len(value or b'')} bytes does not fit an empty batch of {topic}"
+        batch = open_batches.get(place)
+        if batch is None:
+            batch = open_batches[place] = self._producer.create_batch()
+        if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
+            full.append((*place, batch))
+            batch = open_batches[place] = self._producer.create_batch()
+            if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
+                msg = f"a record of {len(value or b'')} bytes does not fit an empty batch of {place[0]}"
                 raise ValueError(msg)
