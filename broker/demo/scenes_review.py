@@ -14,6 +14,7 @@ from broker import topics
 from broker.demo.scenes import SUBJECT
 from broker.demo.systems import customer_id
 from broker.demo.world import REVIEWER, World
+from broker.gate.reason import BY_CODE
 from schemas.envelope import change_headers
 from schemas.keys import partition_of
 
@@ -92,7 +93,7 @@ def hostile(world: World) -> None:
     wanted = {"billing": "system_not_listed", "erp": "claim_mismatch", "crm": "unreadable"}
     tell.wait("Held, each with its reason", lambda: len(seen.cases) - before, total=3, trouble=world.trouble)
     found = {case["system"]: case["reason"] for case in seen.cases[before:]}
-    rows = [(system, found.get(system), _words(world, reason)) for system, reason in wanted.items()]
+    rows = [(system, found.get(system), BY_CODE[reason].sentence) for system, reason in wanted.items()]
     tell.table("Held", ("written by", "reason", "in words"), rows)
     tell.expect(
         found == wanted, "a listed system without rights, a forged source and unreadable bytes are held"
@@ -111,12 +112,6 @@ def hostile(world: World) -> None:
     tell.expect(
         refused == ["TOPIC_AUTHORIZATION_FAILED"], "Kafka itself refuses erp's principal on crm's topic"
     )
-
-
-def _words(_: World, code: str) -> str:
-    from broker.gate.reason import BY_CODE
-
-    return BY_CODE[code].sentence
 
 
 def _publish(world: World, system: str, key: str, value: bytes, *, claim: str, event: str) -> None:

@@ -18,7 +18,7 @@ from broker.embedded.postgres import EmbeddedPostgres
 from broker.embedded.running import Running
 from broker.embedded.tryton import EmbeddedTryton
 from broker.machine import Machine
-from broker.rules import Rules, rules_of
+from broker.rules import rules_of
 from broker.settings import Settings
 
 CUSTOMERS = 1000
@@ -116,10 +116,6 @@ class World(Running):
         """The ends of the processes' logs, for when something expected did not happen."""
         supervisor = self.machine.supervisor
         return "\n".join(f"--- {name}\n{supervisor.log_tail(name)[-1500:]}" for name in supervisor.names())
-
-    def rules_in_force(self) -> Rules:
-        """The demo's map, compiled."""
-        return self.rules
 
     def values(self, value: bytes | None) -> dict[str, Any]:
         """An authoritative value, read."""

@@ -63,7 +63,6 @@ class Decision(NamedTuple):
     state: RecordState
     detail: str = ""
     verdicts: tuple[FieldVerdict, ...] = ()
-    """Empty where the change was judged as a whole: every field accepted or unchanged."""
     writes: bool = False
     """Whether a new revision of the record, `state.value`, is written."""
     changed: frozenset[str] = frozenset()
