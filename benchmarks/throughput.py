@@ -1,4 +1,4 @@
-"""Changes per second: the gate, exactly once with ledger and state, beside a stock Faust agent that only forwards."""
+"""Changes per second: the gate, exactly once with ledger and state, beside stock Faust agents."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from benchmarks.world import BenchWorld
 from schemas.registry import envelopes
 
 OURS, FAUST = 150_000, 30_000
+POLL_S = 2.0
+"""Between two looks at the ledger, which cost the two processors something."""
 PEER = Path(__file__).parent / "peers" / "stock_faust.py"
 
 
@@ -25,7 +27,7 @@ def gate_rate(world: BenchWorld, first: int, count: int = OURS, *, foreign: bool
         while sum(entry["received"] for _, entry in _ledger(world)) < before + count:
             if time.monotonic() > deadline:
                 raise TimeoutError(world.machine.supervisor.log_tail("gate"))
-            time.sleep(0.5)
+            time.sleep(POLL_S)
     finally:
         world.stop_gate()
     skipped, batches = 0, []
@@ -43,18 +45,21 @@ def _ledger(world: BenchWorld) -> list[tuple[int, dict[str, int]]]:
     return [(m.timestamp()[1], envelopes().codec.decode(m.value())) for m in world.read("ledger")]
 
 
-def faust_rate(world: BenchWorld, run: int, *, foreign: bool = False) -> float:
-    """Events per second of a stock Faust agent on the same records."""
-    kind = "foreign" if foreign else "own"
-    source, sink = f"faust.in.{kind}.{run}", f"faust.out.{kind}.{run}"
-    world.make_topic(source)
-    world.make_topic(sink)
+def faust_rate(world: BenchWorld, run: int, job: str, *, foreign: bool = False) -> float:
+    """Events per second of a stock Faust agent on the same records; the jobs are told in peers/stock_faust.py."""
+    name = f"faust.{job}.{'foreign' if foreign else 'own'}.{run}"
+    source, sink = f"{name}.in", f"{name}.out"
+    for topic in (source, sink, f"{name}-accepted-changelog"):
+        world.make_topic(topic)
     world.fill(0, FAUST, one_topic=source, foreign=foreign)
     settings = world.machine.settings
     environment = {
         **os.environ,
         "BOOTSTRAP": settings.bootstrap,
         "PASSWORD": settings.password("admin"),
+        "APP": name,
+        "DATADIR": str(settings.home / name),
+        "JOB": job,
         "SOURCE": source,
         "SINK": sink,
         "COUNT": str(FAUST),

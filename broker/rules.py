@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from broker.gate.change import ObjectReader
-from broker.gate.express import ExpressPlan
+from broker.gate.express import ExpressPlan, changed_header
 from ownership.load import load_map
 from ownership.map import ObjectMap, OwnershipMap
 from schemas.codec import Codec, frame
 from schemas.envelope import source_of
 from schemas.registry import FileRegistry
-from schemas.spans import null_spans, walk_of
+from schemas.spans import blank_of, differences_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +63,22 @@ def rules_of(documents: Mapping[str, str], version: int) -> Rules:
 
 def _express(entry: ObjectMap, reader: ObjectReader, version: int) -> ExpressPlan | None:
     """The plan of the short way for an object's one owner; None where several own it, or values must be decoded."""
-    walk, owner = walk_of(reader.contract), entry.sole_owner
-    if walk is None or owner is None or reader.contract.fields != entry.fields:
+    contract, owner = reader.contract, entry.sole_owner
+    differences, blank = differences_of(contract), blank_of(contract)
+    if differences is None or blank is None or owner is None or contract.fields != entry.fields:
         return None
     return ExpressPlan(
         object=entry.name,
         system=owner,
-        source=source_of(owner).encode(),
-        type=f"{entry.name}.upsert".encode(),
+        source=("ce_source", source_of(owner).encode()),
+        type=("ce_type", f"{entry.name}.upsert".encode()),
+        authoritative=("ce_type", f"{entry.name}.authoritative".encode()),
         frame=reader.frame,
-        walk=walk,
-        fields=entry.fields,
-        key_index=entry.fields.index(entry.key_field),
-        nullable=null_spans(reader.contract),
+        differences=differences,
+        blank=blank,
+        key_bit=1 << entry.fields.index(entry.key_field),
+        required_bits=sum(1 << place for place, name in enumerate(entry.fields) if name in contract.required),
+        changed=changed_header(entry.fields),
         creates=entry.create == owner,
-        map_version=version,
+        words=(f"{entry.name}/".encode(), f"{owner}/".encode(), f"{owner}@".encode(), b"%d:" % version),
     )

@@ -45,6 +45,21 @@ class SourceVersion:
         return self.kind is VersionKind.SEQUENCE and self == other
 
 
+def plainly_newer(event_id: str, last: str) -> bool:
+    """Whether two ids show without taking them apart that the first is newer; False says nothing.
+
+    So it is where both are a sequence of one incarnation with nothing after it: nearly every change in a busy log.
+    """
+    head = event_id[: event_id.find(":", 4) + 1]
+    return (
+        head.startswith("seq:")
+        and last.startswith(head)
+        and event_id > last
+        and "/" not in event_id
+        and "/" not in last
+    )
+
+
 @lru_cache(maxsize=65536)
 def version_of(event_id: str) -> SourceVersion:
     """The version that an event id carries: `<kind>:<incarnation>:<value>[/<rest>]`; any other id is by arrival."""

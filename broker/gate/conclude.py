@@ -45,7 +45,7 @@ def refuse(
     allowed: frozenset[str] = frozenset()
     if restore is not None:
         memory, allowed = braked(memory, change.system, *restore)
-    after = replace(state, memory=memory, revision=state.revision + (1 if allowed else 0))
+    after = state._replace(memory=memory, revision=state.revision + (1 if allowed else 0))
     return Decision(
         outcome=outcome_of(verdicts),
         reason=reason_of(verdicts),
@@ -85,7 +85,7 @@ def conclude(
         reason=reason_of(verdicts),
         verdicts=verdicts,
         map_version=map_version,
-        state=state if memory is state.memory else replace(state, memory=memory),
+        state=state if memory is state.memory else state._replace(memory=memory),
         acknowledges=state.revision if outcome is Outcome.ECHO and not drifted else 0,
         reassert=(change.system, again) if again else None,
         closed=closed,
@@ -93,7 +93,7 @@ def conclude(
     if not accepted:
         if not again:
             return decision
-        after = replace(decision.state, revision=state.revision + 1)  # I4: a re-assertion is a revision too
+        after = decision.state._replace(revision=state.revision + 1)  # I4: a re-assertion is a revision too
         return decision._replace(state=after, writes=True)
     values = {**current, **{name: attempted.get(name) for name in accepted}}
     stale = frozenset(verdict.field for verdict in verdicts if verdict.verdict is Verdict.STALE)

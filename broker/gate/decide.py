@@ -108,7 +108,7 @@ def _decide_missing(
         waiting = decode(parked.value)
         base |= {name: waiting.get(name) for name in own_set(entry, parked.system, parked.fields)}
     # A record about to be created is judged against what it would hold without this change.
-    before = replace(state, owners=_last_told(entry, state, merged))
+    before = state._replace(owners=_last_told(entry, state, merged))
     judged = Judged(entry=entry, system=change.system, event_id=change.event_id, state=before, creates=True)
     verdicts = tuple(
         judge_field(judged, name, base.get(name), attempted.get(name), ())
@@ -122,7 +122,7 @@ def _decide_missing(
     if merged or memory.grave is not None:
         left = tuple(parked for parked in memory.parked if parked not in merged)
         memory = replace(memory, parked=left, grave=None)
-    born = replace(before, memory=memory)
+    born = before._replace(memory=memory)
     try:
         decision = conclude(entry, map_version, born, change, gate_time_ms, verdicts, base, decode, encode)
     except UnreadableValue:  # a field that the contract does not let be null has no value yet
@@ -150,7 +150,7 @@ def _against_former_life(
 def _last_told(entry: ObjectMap, state: RecordState, waiting: Iterable[Parked]) -> Owners:
     """Per owner its last events for a record that does not exist: of its former life, and of what waits for it."""
     grave = state.memory.grave
-    former = replace(state, owners=grave.owners if grave is not None else ())
+    former = state._replace(owners=grave.owners if grave is not None else ())
     told = {name: (owner, former.version_of(owner, name) or "") for name, owner in entry.owners.items()}
     for parked in waiting:
         told |= dict.fromkeys(own_set(entry, parked.system, parked.fields), (parked.system, parked.event_id))
@@ -171,7 +171,7 @@ def _decide_early(entry: ObjectMap, map_version: int, state: RecordState, change
             for name in judged_fields(entry, change)
         )
         return refuse(map_version, state, change, verdicts, None)
-    known = replace(state, owners=_last_told(entry, state, state.memory.parked))
+    known = state._replace(owners=_last_told(entry, state, state.memory.parked))
     found = {
         name: standing(change.event_id, last) for name in owned if (last := known.version_of(system, name))
     }
@@ -195,7 +195,7 @@ def _decide_early(entry: ObjectMap, map_version: int, state: RecordState, change
             if name in news
         ),
         map_version=map_version,
-        state=replace(state, memory=memory),
+        state=state._replace(memory=memory),
     )
 
 

@@ -8,20 +8,23 @@ test holds the two together; everything unusual, and everything that is not acce
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from broker.gate.fields import Standing, standing
 from broker.gate.route import Destination, Outgoing
-from broker.gate.state import RecordState, remembered
+from broker.gate.state import NO_MEMORY, RecordState, remembered
 from schemas.codec import VALUE_LENGTH_MAX
 from schemas.envelope import HEADER_LENGTH_MAX, Headers, parse_time_ms
-from schemas.spans import Walk, text_is
+from schemas.spans import Blank, Differences
+from schemas.version import plainly_newer
 
-_NAMES = ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "ce_fields")
+Header = tuple[str, bytes]
+
 _UTC_MS = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z").fullmatch
 _SPECVERSION = ("ce_specversion", b"1.0")
+_FULL = ("ce_fields", b"*")
 _GATE = ("ce_source", b"/solesource")
 
 
@@ -31,16 +34,32 @@ class ExpressPlan:
 
     object: str
     system: str
-    source: bytes
-    type: bytes
+    source: Header
+    type: Header
+    authoritative: Header
+    """`ce_type` of what the gate writes."""
     frame: bytes
-    walk: Walk
-    fields: tuple[str, ...]
-    key_index: int
-    nullable: tuple[bytes, ...]
-    """Per field its span when it is null; empty where it cannot be."""
+    differences: Differences
+    blank: Blank
+    key_bit: int
+    required_bits: int
+    """Fields that cannot be null: a new record sets them."""
+    changed: Callable[[int], Header]
+    """`ce_changed` of a set of fields, as bits."""
+    words: tuple[bytes, bytes, bytes, bytes]
+    """What `ce_id`, `ce_causationid`, `ce_owners` and `ce_decision` begin with."""
     creates: bool
-    map_version: int
+
+
+def changed_header(fields: Sequence[str]) -> Callable[[int], Header]:
+    """How the fields of a record are named in `ce_changed`, by their bits."""
+
+    @lru_cache(maxsize=4096)
+    def named(bits: int) -> Header:
+        names = sorted(name for place, name in enumerate(fields) if bits >> place & 1)
+        return ("ce_changed", ",".join(names).encode())
+
+    return named
 
 
 def express(
@@ -55,52 +74,44 @@ def express(
     """(state after, new revision), or None: take the long way. `state` None = there is no such record yet."""
     if value is None or len(value) > VALUE_LENGTH_MAX or not value.startswith(plan.frame):
         return None
-    event = _event(plan, headers)
-    if event is None or (state is None and not (plan.creates and key.isascii() and 0 < len(key) <= 512)):
+    name = _event_id(plan, headers)
+    if name is None:
         return None
-    spans = plan.walk(value)
-    if spans is None or not text_is(spans[plan.key_index], key):
-        return None
+    event = name.decode()
+    owners = ((plan.system, event, None),)  # I1: the only owner's own bytes
     if state is None:
-        before, revision = plan.nullable, 1
-        after = RecordState(value=value, revision=1, owners=((plan.system, event, None),))
-    else:
-        if not _follows(plan, state, event) or state.value is None or not state.value.startswith(plan.frame):
+        if not (plan.creates and key.isascii() and 0 < len(key) <= 512):
             return None
-        current = plan.walk(state.value)
-        if current is None or current == spans:
+        changed = plan.differences(value, plan.blank.of(key))
+        if changed is None or changed & plan.key_bit:
             return None
-        before, revision = tuple(current), state.revision + 1  # I4
-        after = RecordState(
-            value=value,
-            revision=revision,
-            owners=((plan.system, event, None),),  # I1: the only owner's own bytes
-            recent=remembered(state.recent, state.value, gate_time_ms),
-            memory=state.memory,
-        )
-    changed = _changed(plan.fields, tuple(map(bytes.__ne__, before, spans)))
-    return after, _revision(plan, key, value, headers[4], event, revision, changed, received_ms)
+        after = RecordState(value, 1, owners)
+        return after, _revision(plan, key, after, headers[4], name, changed | plan.required_bits, received_ms)
+    current = state.value
+    if current is None or not current.startswith(plan.frame) or not _follows(plan, state, event):
+        return None
+    changed = plan.differences(value, current)
+    if not changed or changed & plan.key_bit:  # the record's own key stands in its value
+        return None
+    recent = remembered(state.recent, current, gate_time_ms)
+    after = RecordState(value, state.revision + 1, owners, recent, state.memory)  # I4
+    return after, _revision(plan, key, after, headers[4], name, changed, received_ms)
 
 
-def _event(plan: ExpressPlan, headers: Headers) -> str | None:
+def _event_id(plan: ExpressPlan, headers: Headers) -> bytes | None:
     """The event id of a change with just the six headers in their usual order; None for any other."""
-    if len(headers) != len(_NAMES):
+    if len(headers) != 6:
         return None
-    one, identity, source, kind, at, fields = headers
-    if (one[0], identity[0], source[0], kind[0], at[0], fields[0]) != _NAMES or one[1] != b"1.0":
+    version, identity, source, kind, at, fields = headers
+    if version != _SPECVERSION or source != plan.source or kind != plan.type or fields != _FULL:
         return None
-    if source[1] != plan.source or kind[1] != plan.type or fields[1] != b"*":
+    name, event = identity
+    named, time = at
+    if name != "ce_id" or named != "ce_time" or not event or not time:
         return None
-    time, event = at[1], identity[1]
-    if (
-        not event
-        or not time
-        or len(event) > HEADER_LENGTH_MAX
-        or not event.isascii()
-        or _UTC_MS(time) is None
-    ):
+    if len(event) > HEADER_LENGTH_MAX or not event.isascii() or _UTC_MS(time) is None:
         return None
-    return event.decode() if _is_time(time[:19]) else None
+    return event if _is_time(time[:19]) else None
 
 
 @lru_cache(maxsize=4096)
@@ -115,44 +126,40 @@ def _is_time(second: bytes) -> bool:
 def _follows(plan: ExpressPlan, state: RecordState, event: str) -> bool:
     """Whether the record is wholly this system's, nothing waits on it, and the event is newer than the last one."""
     owners = state.owners
-    if len(owners) != 1 or owners[0][2] is not None or owners[0][0] != plan.system:
+    owner, last, fields = owners[0] if len(owners) == 1 else ("", "", None)
+    if fields is not None or owner != plan.system:
         return False
-    memory, last = state.memory, owners[0][1]
-    if memory.proposals or memory.parked or memory.held.get(plan.system) == event:
+    memory = state.memory
+    if memory is not NO_MEMORY and (
+        memory.proposals or memory.parked or memory.held.get(plan.system) == event
+    ):
         return False
-    return standing(event, last) is Standing.NEWER
-
-
-@lru_cache(maxsize=4096)
-def _changed(fields: Sequence[str], differs: tuple[bool, ...]) -> bytes:
-    return ",".join(sorted(name for name, new in zip(fields, differs, strict=True) if new)).encode()
+    return plainly_newer(event, last) or standing(event, last) is Standing.NEWER
 
 
 def _revision(
     plan: ExpressPlan,
     key: bytes,
-    value: bytes,
-    time: tuple[str, bytes],
-    event: str,
-    revision: int,
-    changed: bytes,
+    after: RecordState,
+    time: Header,
+    event: bytes,
+    changed: int,
     received_ms: int,
 ) -> Outgoing:
-    number, name = b"%d" % revision, event.encode()
-    owner = name
-    if b"%" in name or b";" in name or b"=" in name:
-        owner = name.replace(b"%", b"%25").replace(b";", b"%3B").replace(b"=", b"%3D")
-    system, object_name = plan.source[1:], plan.type[: -len(b".upsert")]
-    headers = (
+    number, owner = b"%d" % after.revision, event
+    if b"%" in event or b";" in event or b"=" in event:
+        owner = event.replace(b"%", b"%25").replace(b";", b"%3B").replace(b"=", b"%3D")
+    identity, causation, owners, decision = plan.words
+    headers = [  # joined, not formatted: that takes half the time
         _SPECVERSION,
-        ("ce_id", b"%b/%b@%b" % (object_name, key, number)),
+        ("ce_id", identity + key + b"@" + number),
         _GATE,
-        ("ce_type", object_name + b".authoritative"),
+        plan.authoritative,
         time,
-        ("ce_causationid", b"%b/%b" % (system, name)),
+        ("ce_causationid", causation + event),
         ("ce_revision", number),
-        ("ce_changed", changed),
-        ("ce_owners", b"%b@%b" % (system, owner)),
-        ("ce_decision", b"%d:%d" % (plan.map_version, received_ms)),
-    )
-    return Outgoing(Destination.AUTHORITATIVE, key, value, headers, plan.object)
+        plan.changed(changed),
+        ("ce_owners", owners + owner),
+        ("ce_decision", decision + b"%d" % received_ms),
+    ]
+    return Outgoing(Destination.AUTHORITATIVE, key, after.value, headers, plan.object)

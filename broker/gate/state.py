@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 RECENT_MAX = 64
 RECENT_MS = 3_600_000
@@ -96,8 +97,7 @@ class Memory:
 NO_MEMORY = Memory()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordState:
+class RecordState(NamedTuple):
     """One record as the gate last left it."""
 
     value: bytes | None = None

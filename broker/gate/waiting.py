@@ -44,7 +44,7 @@ def elapse(state: RecordState, gate_time_ms: int) -> Elapsed:
     reassert = tuple((system, frozenset(names)) for system, names in sorted(due.items()))
     for system, names in reassert:
         memory, _ = braked(memory, system, names, gate_time_ms)
-    after = replace(state, memory=memory, revision=state.revision + len(reassert))  # I4
+    after = state._replace(memory=memory, revision=state.revision + len(reassert))  # I4
     return Elapsed(state=after, expired=expired, unanswered=unanswered, reassert=reassert)
 
 
@@ -78,4 +78,4 @@ def ask_owner(
     if not opened:
         return state, ()
     memory = replace(state.memory, proposals=(*state.memory.proposals, *opened))
-    return replace(state, memory=memory), opened
+    return state._replace(memory=memory), opened

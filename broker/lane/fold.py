@@ -6,8 +6,6 @@ count from the record's append time instead of from gate time.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from broker.gate.state import Memory, RecordState, remembered
 from schemas.authoritative import parse_authoritative
 from schemas.envelope import Headers
@@ -28,5 +26,5 @@ def remembering(state: RecordState, memory: Memory) -> RecordState:
     """The state with the memory found in `state.<object>`; a grave stands in for a tombstone compacted away."""
     grave = memory.grave
     if grave is None or state.value is not None:
-        return replace(state, memory=memory)
-    return replace(state, revision=grave.revision, owners=grave.owners, memory=memory)
+        return state._replace(memory=memory)
+    return state._replace(revision=grave.revision, owners=grave.owners, memory=memory)

@@ -16,7 +16,7 @@ from broker.gate.change import Change, Fault, Position, read
 from broker.gate.commands import TICK, Context, judge_command, pass_time
 from broker.gate.decide import decide
 from broker.gate.decision import Decision
-from broker.gate.express import express
+from broker.gate.express import ExpressPlan, express
 from broker.gate.reason import Reason
 from broker.gate.route import Outgoing, route
 from broker.gate.state import NO_RECORD, RecordState
@@ -66,11 +66,32 @@ class Judged:
     account: Counter[str] = field(default_factory=Counter)
     reasons: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     """(object, system, outcome, reason) of what took the long way."""
+    decisions: list[bytes] = field(default_factory=list)
+    """What was decided, record by record: position, outcome, reason, revision, value."""
     commands: int = 0
     revisions: int = 0
     ledger: dict[str, Any] = field(default_factory=dict)
     states: dict[Shelf, dict[bytes, RecordState]] = field(default_factory=dict)
+    considered: set[tuple[Shelf, bytes]] = field(default_factory=set)
+    """States of the long way or a command; the short way changes nothing that waits."""
     gate_time_ms: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class _Input:
+    """One input partition while a batch is judged, so that what is the same for its records is looked up once."""
+
+    name: bytes
+    """`<topic>/<partition>`, as the ledger names it."""
+    system: str | None
+    """None = commands."""
+    shelf: Shelf
+    plan: ExpressPlan | None
+    known: Mapping[bytes, RecordState]
+    pending: dict[bytes, RecordState]
+    partitions: int | None
+    read_to: int = 0
+    expressed: int = 0
 
 
 class Judge:
@@ -83,30 +104,50 @@ class Judge:
     def judge(self, rules: Rules, records: Iterable[LogRecord]) -> Judged:
         """Judge records in the given order. The slot's memory stays as it is until `keep`."""
         judged = Judged(gate_time_ms=self.memory.gate_time_ms)
-        read_to: dict[tuple[str, int], int] = {}
-        digest = hashlib.blake2b(digest_size=32)
+        inputs: dict[tuple[str, int], _Input] = {}
         for record in records:
+            place = (record.topic, record.partition)
+            source = inputs.get(place)
+            if source is None:
+                source = inputs[place] = self._input(rules, judged, *place)
+            source.read_to = record.offset + 1
             judged.gate_time_ms = max(judged.gate_time_ms, record.timestamp)
-            ingress = topics.parse_changes(record.topic)
-            if ingress is not None:
-                self._change(rules, judged, record, *ingress, digest)
+            if source.plan is not None and self._expressed(source, source.plan, judged, record):
+                continue
+            if source.system is not None:
+                self._change(rules, judged, record, source.system, source.shelf)
             else:
                 judged.commands += 1
-                self._command(rules, judged, record)
-            read_to[record.topic, record.partition] = record.offset + 1
-        moved = {f"{topic}/{partition}": offset for (topic, partition), offset in read_to.items()}
-        positions = {**self.memory.positions, **moved}
-        judged.ledger = self._ledger(rules, judged, positions, digest.digest())
+                self._command(rules, judged, record, source.shelf)
+        moved = {source.name.decode(): source.read_to for source in inputs.values()}
+        short = sum(source.expressed for source in inputs.values())
+        if short:
+            judged.account["accepted"] += short
+            judged.revisions += short
+        judged.ledger = self._ledger(rules, judged, {**self.memory.positions, **moved})
         return judged
+
+    def _input(self, rules: Rules, judged: Judged, topic: str, partition: int) -> _Input:
+        system, object_name = topics.parse_changes(topic) or (None, topics.parse_commands(topic) or "")
+        shelf = (object_name, partition)
+        return _Input(
+            name=f"{topic}/{partition}".encode(),
+            system=system,
+            shelf=shelf,
+            plan=None if system is None else rules.express.get((system, object_name)),
+            known=self.memory.states.get(shelf, {}),
+            pending=judged.states.setdefault(shelf, {}),
+            partitions=self.memory.partitions.get(object_name),
+        )
 
     def keep(self, judged: Judged) -> None:
         """Take over what a committed batch left behind."""
         memory = self.memory
         for shelf, states in judged.states.items():
             memory.states.setdefault(shelf, {}).update(states)
+        for shelf, key in judged.considered:
             waiting = memory.waiting.setdefault(shelf, set())
-            for key, state in states.items():
-                (waiting.add if state.memory.waits else waiting.discard)(key)
+            (waiting.add if judged.states[shelf][key].memory.waits else waiting.discard)(key)
         ledger = judged.ledger
         memory.positions, memory.gate_time_ms = dict(ledger["positions"]), judged.gate_time_ms
         memory.sequence, memory.chain, memory.map_version = (
@@ -121,11 +162,8 @@ class Judge:
             return pending[key]
         return self.memory.states.get(shelf, {}).get(key)
 
-    def _change(
-        self, rules: Rules, judged: Judged, record: LogRecord, system: str, object_name: str, digest: Any
-    ) -> None:
-        if self._expressed(rules, judged, record, system, object_name, digest):
-            return
+    def _change(self, rules: Rules, judged: Judged, record: LogRecord, system: str, shelf: Shelf) -> None:
+        object_name = shelf[0]
         change = read(
             rules.ownership_map,
             rules.readers,
@@ -137,7 +175,6 @@ class Judge:
             headers=record.headers,
             value=record.value,
         )
-        shelf = (object_name, record.partition)
         known = self._state(judged, shelf, change.key)
         if known is None and change.fault is None:
             change = self._place(change)
@@ -152,70 +189,55 @@ class Judge:
             decode=reader.decode if reader else _nothing,
             encode=reader.encode if reader else _nothing,
         )
-        self._count(judged, change, decision, digest)
+        self._count(judged, change, decision)
         if decision.state is not state:
             judged.states.setdefault(shelf, {})[change.key] = decision.state
+            judged.considered.add((shelf, change.key))
         for outgoing in route(change, decision, state, judged.gate_time_ms):
             if outgoing.target == system and system not in rules.ownership_map.systems:
                 continue  # a writer that the map does not list has no topic to be answered in
             judged.outgoing.append((outgoing, record.partition))
 
-    def _expressed(
-        self, rules: Rules, judged: Judged, record: LogRecord, system: str, object_name: str, digest: Any
-    ) -> bool:
+    def _expressed(self, source: _Input, plan: ExpressPlan, judged: Judged, record: LogRecord) -> bool:
         """Take the short way if it can be taken; False = nothing was done."""
-        plan = rules.express.get((system, object_name))
-        if plan is None or record.key is None:
+        key = record.key
+        if key is None:
             return False
-        shelf = (object_name, record.partition)
-        state = self._state(judged, shelf, record.key)
-        if state is None and not self._is_placed(object_name, record.key, record.partition):
+        state = source.pending.get(key) or source.known.get(key)
+        if state is None and not _is_placed(key, source.shelf[1], source.partitions):
             return False
-        taken = express(
-            plan, state, record.key, record.value, record.headers, record.timestamp, judged.gate_time_ms
-        )
+        received_ms = record.timestamp
+        taken = express(plan, state, key, record.value, record.headers, received_ms, judged.gate_time_ms)
         if taken is None:
             return False
+        source.expressed += 1
         after, outgoing = taken
-        judged.states.setdefault(shelf, {})[record.key] = after
-        judged.outgoing.append((outgoing, record.partition))
-        judged.account["accepted"] += 1
-        judged.revisions += 1
-        digest.update(
-            b"%b/%d/%d|accepted||%d|"
-            % (record.topic.encode(), record.partition, record.offset, after.revision)
-        )
-        digest.update(hashlib.blake2b(after.value or b"", digest_size=16).digest())
+        source.pending[key] = after
+        judged.outgoing.append((outgoing, source.shelf[1]))
+        judged.decisions.append(b"%b/%d|accepted||%b" % (source.name, record.offset, _written(after)))
         return True
-
-    def _is_placed(self, object_name: str, key: bytes, partition: int) -> bool:
-        partitions = self.memory.partitions.get(object_name)
-        return partitions is None or partition_of(key, partitions) == partition
 
     def _place(self, change: Change) -> Change:
         """On a state miss the key's place is computed again: most clients' default partitioner is not Java's."""
         place = change.position
-        if self._is_placed(change.object, change.key, place.partition):
+        partitions = self.memory.partitions.get(change.object)
+        if partitions is None or _is_placed(change.key, place.partition, partitions):
             return change
-        partitions = self.memory.partitions[change.object]
         detail = f"partition {place.partition} of {partitions}, murmur2 says {partition_of(change.key, partitions)}"
         return change._replace(values=None, fault=Fault(Reason.MISROUTED_KEY, detail))
 
-    def _count(self, judged: Judged, change: Change, decision: Decision, digest: Any) -> None:
+    def _count(self, judged: Judged, change: Change, decision: Decision) -> None:
         outcome = decision.outcome.value
         judged.account[outcome] += 1
         judged.revisions += decision.writes
         reason = decision.reason.code if decision.reason else ""
         judged.reasons[change.object, change.system, outcome, reason] += 1
         place = change.position
-        digest.update(f"{place.topic}/{place.partition}/{place.offset}|{outcome}|{reason}|".encode())
-        if decision.writes:
-            value = decision.state.value
-            digest.update(b"%d|" % decision.state.revision)
-            digest.update(b"" if value is None else hashlib.blake2b(value, digest_size=16).digest())
+        said = f"{place.topic}/{place.partition}/{place.offset}|{outcome}|{reason}|".encode()
+        judged.decisions.append(said + _written(decision.state) if decision.writes else said)
 
-    def _command(self, rules: Rules, judged: Judged, record: LogRecord) -> None:
-        object_name = topics.parse_commands(record.topic) or ""
+    def _command(self, rules: Rules, judged: Judged, record: LogRecord, shelf: Shelf) -> None:
+        object_name = shelf[0]
         entry, reader = rules.ownership_map.objects.get(object_name), rules.readers.get(object_name)
         if entry is None or reader is None or record.value is None:
             return
@@ -223,7 +245,6 @@ class Judge:
             command = rules.codec.decode(record.value, rules.command_ids)
         except SchemaError:
             return  # counted as a command; only control and console may write here
-        shelf = (object_name, record.partition)
         tick = command["command"] == TICK
         if tick:
             keys = sorted(self.memory.waiting.get(shelf, set()) | set(judged.states.get(shelf, {})))
@@ -248,12 +269,11 @@ class Judge:
         )
         if after is not state:
             judged.states.setdefault(shelf, {})[context.key] = after
+            judged.considered.add((shelf, context.key))
             judged.revisions += after.revision - state.revision
         judged.outgoing += [(outgoing, shelf[1]) for outgoing in records]
 
-    def _ledger(
-        self, rules: Rules, judged: Judged, positions: dict[str, int], digest: bytes
-    ) -> dict[str, Any]:
+    def _ledger(self, rules: Rules, judged: Judged, positions: dict[str, int]) -> dict[str, Any]:
         memory = self.memory
         record: dict[str, Any] = {
             "slot": memory.slot,
@@ -266,11 +286,21 @@ class Judge:
             "commands": judged.commands,
             "account": dict(judged.account),
             "revisions": judged.revisions,
-            "decisions_digest": digest,
+            "decisions_digest": hashlib.blake2b(b"".join(judged.decisions), digest_size=32).digest(),
             "previous_chain": memory.chain,
         }
         record["chain"] = chain_of(record)
         return record
+
+
+def _is_placed(key: bytes, partition: int, partitions: int | None) -> bool:
+    return partitions is None or partition_of(key, partitions) == partition
+
+
+def _written(state: RecordState) -> bytes:
+    """How a new revision enters the digest of a batch; with its length, so that no two batches read alike."""
+    value = state.value
+    return b"%d|%d|%b" % (state.revision, -1 if value is None else len(value), value or b"")
 
 
 def _nothing(_: Any) -> Any:

@@ -17,6 +17,7 @@ from aiokafka.errors import OffsetOutOfRangeError
 
 from broker import topics
 from broker.access import KafkaAccess
+from broker.lane.cycles import look_for_cycles
 from broker.lane.judge import Judge, Judged
 from broker.lane.maps import MapFollower
 from broker.lane.order import batches, in_order
@@ -102,6 +103,7 @@ class Slot:
                 if self._changed_inputs.is_set() or not consumer.assignment():
                     await self._assign(consumer, judge)
                 await self._round(consumer, writer, judge)
+                look_for_cycles()
         finally:
             await consumer.stop()
             log.info("slot.closed", slot=self.number, sequence=memory.sequence)

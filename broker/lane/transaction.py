@@ -7,7 +7,7 @@ commit: aiokafka commits a transaction although one of its batches has failed (r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -70,18 +70,20 @@ class SlotWriter:
         self, outgoing: Iterable[tuple[Outgoing, int]], ledger: dict[str, Any]
     ) -> list[tuple[str, int, Any]]:
         """(topic, partition, batch) in the order in which they must be sent."""
-        open_batches: dict[tuple[str, int], Any] = {}
-        full: list[tuple[str, int, Any]] = []
+        batches = _Batches(self._producer)
+        before, place = None, ("", 0)
         for record, partition in outgoing:
+            whither = (record.destination, record.target, partition)
+            if whither != before:
+                before, place = whither, self._place(record, partition)
             body = record.body
             value = (
                 body if body is None or isinstance(body, bytes) else self._encode(record.destination, body)
             )
-            place = self._place(record, partition)
-            self._put(place, record.key, value, list(record.headers), open_batches, full)
+            batches.put(place, record.key, value, record.headers)
         ledger_value = self._codec.encode(self._ids["ledger"], ledger)
-        self._put((topics.LEDGER, self._slot), b"%d" % self._slot, ledger_value, [], open_batches, full)
-        return full + [(topic, partition, batch) for (topic, partition), batch in open_batches.items()]
+        batches.put((topics.LEDGER, self._slot), b"%d" % self._slot, ledger_value, ())
+        return batches.all()
 
     def _encode(self, destination: Destination, body: Any) -> bytes:
         return self._codec.encode(self._ids[ENVELOPE[destination]], body)
@@ -101,21 +103,29 @@ class SlotWriter:
             case Destination.TRAIL:
                 return topics.TRAIL, self._slot
 
-    def _put(
-        self,
-        place: tuple[str, int],
-        key: bytes,
-        value: bytes | None,
-        headers: list[tuple[str, bytes]],
-        open_batches: dict[tuple[str, int], Any],
-        full: list[tuple[str, int, Any]],
+
+class _Batches:
+    """The batches of one transaction while they are filled."""
+
+    def __init__(self, producer: AIOKafkaProducer) -> None:
+        self._producer = producer
+        self._open: dict[tuple[str, int], Any] = {}
+        self._full: list[tuple[str, int, Any]] = []
+
+    def put(
+        self, place: tuple[str, int], key: bytes, value: bytes | None, headers: Sequence[tuple[str, bytes]]
     ) -> None:
-        batch = open_batches.get(place)
+        batch = self._open.get(place)
         if batch is None:
-            batch = open_batches[place] = self._producer.create_batch()
-        if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
-            full.append((*place, batch))
-            batch = open_batches[place] = self._producer.create_batch()
-            if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
+            batch = self._open[place] = self._producer.create_batch()
+        given = headers if isinstance(headers, list) else list(headers)  # aiokafka takes nothing else
+        if batch.append(timestamp=None, key=key, value=value, headers=given) is None:
+            self._full.append((*place, batch))
+            batch = self._open[place] = self._producer.create_batch()
+            if batch.append(timestamp=None, key=key, value=value, headers=given) is None:
                 msg = f"a record of {len(value or b'')} bytes does not fit an empty batch of {place[0]}"
                 raise ValueError(msg)
+
+    def all(self) -> list[tuple[str, int, Any]]:
+        """(topic, partition, batch), those of one place in the order in which they were filled."""
+        return self._full + [(topic, partition, batch) for (topic, partition), batch in self._open.items()]
