@@ -5,7 +5,7 @@ Pure: takes texts, opens nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from broker.gate.change import ObjectReader
@@ -17,6 +17,8 @@ from schemas.envelope import source_of
 from schemas.registry import FileRegistry
 from schemas.spans import blank_of, differences_of
 
+FOREVER_MS = 1 << 62
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -27,7 +29,7 @@ class Rules:
     codec: Codec
     command_ids: frozenset[int]
     express: Mapping[tuple[str, str], ExpressPlan]
-    """(system, object) to the plan of the short way, where one system owns every field."""
+    """(system, object) to the plan of the short way, where one system owns every field; the last such time counts."""
 
 
 def rules_of(documents: Mapping[str, str], version: int) -> Rules:
@@ -56,9 +58,19 @@ def rules_of(documents: Mapping[str, str], version: int) -> Rules:
     plans = {
         (plan.system, plan.object): plan
         for entry in ownership_map.objects.values()
-        if (plan := _express(entry, readers[entry.name], version)) is not None
+        for plan in _expresses(entry, readers[entry.name], version)
     }
     return Rules(ownership_map, readers, registry.codec, registry.ids("solesource.command"), plans)
+
+
+def _expresses(entry: ObjectMap, reader: ObjectReader, version: int) -> Iterator[ExpressPlan]:
+    """A plan per time in which one system owns all of an object."""
+    terms = [(0, entry), *entry.later]
+    ends = [since_ms for since_ms, _ in entry.later] + [FOREVER_MS]
+    for (since_ms, found), until_ms in zip(terms, ends, strict=True):
+        plan = _express(found, reader, version)
+        if plan is not None:
+            yield replace(plan, since_ms=since_ms, until_ms=until_ms)
 
 
 def _express(entry: ObjectMap, reader: ObjectReader, version: int) -> ExpressPlan | None:
@@ -66,6 +78,8 @@ def _express(entry: ObjectMap, reader: ObjectReader, version: int) -> ExpressPla
     contract, owner = reader.contract, entry.sole_owner
     differences, blank = differences_of(contract), blank_of(contract)
     if differences is None or blank is None or owner is None or contract.fields != entry.fields:
+        return None
+    if owner in entry.observed:
         return None
     return ExpressPlan(
         object=entry.name,
@@ -80,5 +94,7 @@ def _express(entry: ObjectMap, reader: ObjectReader, version: int) -> ExpressPla
         required_bits=sum(1 << place for place, name in enumerate(entry.fields) if name in contract.required),
         changed=changed_header(entry.fields),
         creates=entry.create == owner,
+        since_ms=0,
+        until_ms=FOREVER_MS,
         words=(f"{entry.name}/".encode(), f"{owner}/".encode(), f"{owner}@".encode(), b"%d:" % version),
     )

@@ -5,7 +5,7 @@ Pure. Unknown keys are refused, because a misspelt key would silently mean "noth
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 FieldName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
@@ -73,6 +73,8 @@ class FieldRule(Document):
     """What differs for one field."""
 
     system_of_record: Name | None = None
+    until: AwareDatetime | None = None
+    """From then on nobody owns it, and every write is held, until the map names an owner."""
     class_: Literal["pii", "secret", "internal", "public"] | None = Field(default=None, alias="class")
 
 
@@ -81,6 +83,21 @@ class SystemRule(Document):
 
     read: Literal["all", "none"] | list[FieldName] = "none"
     on_violation: Policy = "quarantine"
+    state: Literal["live", "observe"] = "live"
+    """observe = judged and counted, never authoritative, and nobody is bothered with it."""
+
+
+class HandoverRule(Document):
+    """A field, or the whole object, gets another system of record from a moment on."""
+
+    field: FieldName | Literal["*"]
+    """`*` = every field, creating and deleting."""
+    to: Name
+    valid_from: AwareDatetime
+    until: AwareDatetime | None = None
+    """Break-glass: from then on it belongs to whom it belonged before."""
+    reason: str = ""
+    approved_by: str = ""
 
 
 class Latency(Document):
@@ -158,6 +175,7 @@ class ObjectDocument(Document):
     delete: DeleteRule
     fields: dict[FieldName, FieldRule] = {}
     systems: dict[Name, SystemRule] = {}
+    handover: list[HandoverRule] = []
     conflicts: str = ""
     review: Review = Review()
     slas: list[SlaDocument] = []

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
 from typing import Generic, TypeVar
 
 from ownership.document import ObjectDocument, SystemsDocument
@@ -47,6 +49,7 @@ def lint(
         yield from _systems(located, listed)
         yield from _fields(located, contracts.get(name))
         yield from _slas(located)
+        yield from _handovers(located, contracts.get(name, ()))
 
 
 def _systems(located: Located[ObjectDocument], listed: set[str]) -> Iterator[Finding]:
@@ -61,6 +64,7 @@ def _systems(located: Located[ObjectDocument], listed: set[str]) -> Iterator[Fin
             for name, rule in document.fields.items()
             if rule.system_of_record
         ),
+        *((("handover", index, "to"), rule.to) for index, rule in enumerate(document.handover)),
     ]
     for path, system in named:
         if system not in listed:
@@ -113,6 +117,7 @@ def _slas(located: Located[ObjectDocument]) -> Iterator[Finding]:
     seen: set[tuple[str, str]] = set()
     known = {document.system_of_record, document.create, document.delete.authority, *document.systems}
     known |= {rule.system_of_record for rule in document.fields.values() if rule.system_of_record}
+    known |= {rule.to for rule in document.handover}
     for index, sla in enumerate(document.slas):
         path: Path = ("slas", index, "connection")
         if sla.connection in seen:
@@ -125,3 +130,45 @@ def _slas(located: Located[ObjectDocument]) -> Iterator[Finding]:
                 )
         if sla.latency.p99 > sla.latency.max:
             yield located.finding("sla_latency", ("slas", index, "latency"), "p99 is above max", "Swap them.")
+
+
+def _handovers(located: Located[ObjectDocument], fields: tuple[str, ...]) -> Iterator[Finding]:
+    document = located.document
+    terms: dict[str, list[tuple[datetime, datetime | None, int]]] = {}
+    for index, rule in enumerate(document.handover):
+        path: Path = ("handover", index)
+        if rule.field == document.key:
+            yield located.finding(
+                "key_owner",
+                (*path, "field"),
+                "the key belongs to the system that creates",
+                "Hand over `*`, the whole object.",
+            )
+        elif rule.field != "*" and rule.field not in fields:
+            yield located.finding(
+                "unknown_field", (*path, "field"), f"{rule.field} is not in the contract", "Mend its name."
+            )
+        if rule.until is not None and rule.until <= rule.valid_from:
+            yield located.finding("handover_ends", (*path, "until"), "ends before it begins", "Mend a date.")
+        if rule.until is not None and not (rule.reason and rule.approved_by):
+            yield located.finding(
+                "break_glass",
+                path,
+                "a handover that ends is an exception, and says neither why nor who approved it",
+                "Give `reason` and `approved_by`.",
+            )
+        for name in fields if rule.field == "*" else (rule.field,):
+            terms.setdefault(name, []).append((rule.valid_from, rule.until, index))
+    clashing = {
+        following[2]
+        for held in terms.values()
+        for term, following in pairwise(sorted(held, key=lambda one: one[0]))
+        if following[0] <= (term[1] or term[0])
+    }
+    for index in sorted(clashing):
+        yield located.finding(
+            "handovers_overlap",
+            ("handover", index),
+            "begins before an earlier one of the same field is over",
+            "Mend a date.",
+        )

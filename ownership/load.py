@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from ownership.document import ObjectDocument, SystemsDocument
 from ownership.errors import Finding, MapRefused
+from ownership.handover import handed_over
 from ownership.lines import Path, dotted, read_yaml
 from ownership.lint import Located, lint
 from ownership.map import ObjectMap, OnViolation, OwnershipMap, Sla, System
@@ -107,24 +108,8 @@ def _remedy(fault: Any) -> str:
 
 def _compile(document: ObjectDocument, contracts: Mapping[str, tuple[str, ...]]) -> ObjectMap:
     fields = contracts[document.object]
-    owners = {
-        name: (
-            rule.system_of_record
-            if (rule := document.fields.get(name)) and rule.system_of_record
-            else document.system_of_record
-        )
-        for name in fields
-    }
-    owners[document.key] = document.create  # the key belongs to the system that creates
-    readers: dict[str, frozenset[str] | None] = dict.fromkeys(sorted(set(owners.values())))
-    for system, granted in document.systems.items():
-        if granted.read == "all":
-            readers[system] = None
-        elif granted.read != "none":
-            readers[system] = frozenset(granted.read)
-        elif system not in owners.values():
-            readers.pop(system, None)
-    return ObjectMap(
+    owners = _owners(document, fields)
+    base = ObjectMap(
         name=document.object,
         description=document.description,
         key_field=document.key,
@@ -137,8 +122,9 @@ def _compile(document: ObjectDocument, contracts: Mapping[str, tuple[str, ...]])
         fields=fields,
         owners=owners,
         classes={name: rule.class_ for name, rule in document.fields.items() if rule.class_},
-        readers=readers,
+        readers=_readers(document, owners),
         policies={system: OnViolation(rule.on_violation) for system, rule in document.systems.items()},
+        observed=frozenset(name for name, rule in document.systems.items() if rule.state == "observe"),
         conflicts=document.conflicts.strip(),
         slas=tuple(
             Sla(
@@ -156,3 +142,29 @@ def _compile(document: ObjectDocument, contracts: Mapping[str, tuple[str, ...]])
             for sla in document.slas
         ),
     )
+    return handed_over(base, document)
+
+
+def _owners(document: ObjectDocument, fields: tuple[str, ...]) -> dict[str, str]:
+    owners = {
+        name: (
+            rule.system_of_record
+            if (rule := document.fields.get(name)) and rule.system_of_record
+            else document.system_of_record
+        )
+        for name in fields
+    }
+    owners[document.key] = document.create  # the key belongs to the system that creates
+    return owners
+
+
+def _readers(document: ObjectDocument, owners: Mapping[str, str]) -> dict[str, frozenset[str] | None]:
+    readers: dict[str, frozenset[str] | None] = dict.fromkeys(sorted(set(owners.values())))
+    for system, granted in document.systems.items():
+        if granted.read == "all":
+            readers[system] = None
+        elif granted.read != "none":
+            readers[system] = frozenset(granted.read)
+        elif system not in owners.values():
+            readers.pop(system, None)
+    return readers

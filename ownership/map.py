@@ -62,7 +62,7 @@ class ObjectMap:
     fields: tuple[str, ...]
     """Every field of the contract, in its order."""
     owners: Mapping[str, str]
-    """Field to system of record; every field of the contract but the key has one."""
+    """Field to system of record; a field of the contract that is missing here belongs to nobody."""
     classes: Mapping[str, str]
     readers: Mapping[str, frozenset[str] | None]
     """System to the fields it may read; None = all. Owners and the system of record read all they own and more."""
@@ -70,9 +70,18 @@ class ObjectMap:
     """What each other listed system's violation meets."""
     conflicts: str
     slas: tuple[Sla, ...]
-    epoch: int = 1
+    observed: frozenset[str] = frozenset()
+    """Systems whose writes are judged and counted, but have no effect."""
+    epochs: Mapping[str, int] = field(default_factory=dict)
+    """Field to the number of its owner's term; 1 where nothing is said. It rises with every handover."""
+    former: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Field to the systems that owned it before."""
+    involved: frozenset[str] = frozenset()
+    """Systems that own something before or after these terms."""
+    later: tuple[tuple[int, ObjectMap], ...] = ()
+    """(append time in ms, terms in force from then on), in order."""
     writers: frozenset[str] = field(init=False)
-    """Systems whose writes may be accepted."""
+    """Systems whose writes may be accepted, now or under earlier or later terms."""
     systems: frozenset[str] = field(init=False)
     """Every system that the object's map lists."""
     sole_owner: str | None = field(init=False)
@@ -80,15 +89,28 @@ class ObjectMap:
 
     def __post_init__(self) -> None:
         owners = frozenset(self.owners.values())
-        writers = owners | {self.create, self.delete}
+        writers = owners | {self.create, self.delete} | self.involved
         # Derived once here, because the gate asks for each of them on every change.
         object.__setattr__(self, "writers", writers)
         object.__setattr__(self, "systems", writers | self.readers.keys() | self.policies.keys())
-        object.__setattr__(self, "sole_owner", next(iter(owners)) if len(owners) == 1 else None)
+        object.__setattr__(
+            self,
+            "sole_owner",
+            next(iter(owners)) if len(owners) == 1 and None not in self.owners.values() else None,
+        )
 
     def owner_of(self, name: str) -> str | None:
         """The system of record of a field, or None: nobody."""
         return self.owners.get(name)
+
+    def at(self, received_ms: int) -> ObjectMap:
+        """The terms in force for a record that the broker appended at `received_ms`."""
+        found = self
+        for since_ms, terms in self.later:
+            if since_ms > received_ms:
+                break
+            found = terms
+        return found
 
     def readable(self, system: str) -> frozenset[str]:
         """The fields that a system gets to read."""

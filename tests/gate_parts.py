@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from broker.gate.route import ENVELOPE, Destination, Outgoing
+from broker.commands import command_value
+from broker.gate.outgoing import ENVELOPE, Destination, Outgoing
 from broker.gate.state import NO_RECORD, RecordState
 from broker.lane.judge import Judge, Judged, SlotMemory
 from broker.rules import Rules, rules_of
@@ -173,13 +174,25 @@ class Bench:
         return self.command({"command": "tick"}, key=b"", **more)
 
     def command(self, command: Mapping[str, Any], *, key: bytes = b"C-1", at_ms: int | None = None) -> Record:
-        registry = envelopes()
-        blank: dict[str, Any] = dict.fromkeys(("case_id", "event_id", "system", "value", "note"))
-        always = {"command_id": "K-1", "by": "control", "issued_ms": self.now_ms, "fields": [], "note": ""}
-        body = blank | always | dict(command)
-        body = {name: body.get(name) for name in _command_fields()}
-        value = registry.codec.encode(registry.id_of("command"), body)
+        always: dict[str, Any] = {"command_id": "K-1", "by": "control", "issued_ms": self.now_ms, "note": ""}
+        given = always | dict(command)
+        value = command_value(given.pop("command"), **given)
         return self._place("commands.customer", key, value, (), at_ms)
+
+    def redrive(self, held: Record, system: str, *, attempt: int = 1, at_ms: int | None = None) -> Record:
+        """The order to judge a held record again."""
+        order = {
+            "command": "redrive",
+            "case_id": "Q-1",
+            "system": system,
+            "value": held.value,
+            "headers": dict(held.headers),
+            "topic": held.topic,
+            "partition": held.partition,
+            "offset": held.offset,
+            "attempt": attempt,
+        }
+        return self.command(order, key=held.key or b"", at_ms=at_ms)
 
     def record(
         self,
@@ -234,11 +247,6 @@ class Bench:
         """The authoritative values now."""
         value = self.state(key).value
         return None if value is None else dict(self.rules.readers["customer"].decode(value))
-
-
-def _command_fields() -> list[str]:
-    registry = envelopes()
-    return [f["name"] for f in registry.latest("solesource.command").document["fields"]]
 
 
 def encoded(outgoing: Outgoing) -> bytes | None:

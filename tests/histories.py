@@ -5,14 +5,16 @@ A law and a history are generated; the same two go to tests/oracle.py and, as a 
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
 
 from broker.rules import Rules, rules_of
-from tests.gate_parts import CUSTOMER, FIELDS, T0, Bench, Record, map_texts, money, object_document
-from tests.oracle_words import Law, Tick, Write
+from tests.gate_parts import CUSTOMER, FIELDS, SYSTEMS, T0, Bench, Record, map_texts, money, object_document
+from tests.oracle_words import Again, Handover, Law, Reset, Step, Tick, Write
 
 FEWER = settings(max_examples=max(50, settings().max_examples // 4))
 """For properties that judge every history several times."""
@@ -39,7 +41,29 @@ def laws(draw: st.DrawFn, limit_owners: tuple[str, ...] = ("erp", "erp", "crm"))
         delete=draw(st.sampled_from(["crm", "crm", "erp"])),
         policies={system: draw(policy) for system in ("crm", "erp", "billing")},
         readers=readers,
+        observed=draw(
+            st.sampled_from([frozenset(), frozenset(), frozenset({"billing"}), frozenset({"erp"})])
+        ),
     )
+
+
+@st.composite
+def changing_laws(draw: st.DrawFn) -> Law:
+    """A law under which fields, or the whole object, are handed over, perhaps for a time only, perhaps back."""
+    law, from_ms = draw(laws()), T0
+    handovers = []
+    for _ in range(draw(st.integers(1, 3))):
+        from_ms += draw(st.sampled_from(PAUSES_MS[2:]))
+        lasting = draw(st.sampled_from([None, None, *PAUSES_MS[2:]]))
+        until_ms = None if lasting is None else from_ms + lasting
+        name, to = draw(st.sampled_from(["name", "credit_limit", "*"])), draw(st.sampled_from(SYSTEMS))
+        handovers.append(Handover(name, to, from_ms, until_ms))
+        from_ms = until_ms or from_ms
+    return replace(law, handovers=tuple(handovers))
+
+
+def moment(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat()
 
 
 def rules_of_law(law: Law, contract: dict[str, Any] = CUSTOMER) -> Rules:
@@ -49,14 +73,22 @@ def rules_of_law(law: Law, contract: dict[str, Any] = CUSTOMER) -> Rules:
         visible = law.readers.get(system, "none")
         return "all" if visible is None else visible if visible == "none" else sorted(visible)
 
+    def state(system: str) -> str:
+        return "observe" if system in law.observed else "live"
+
     document = object_document(
         create=law.create,
         delete={"authority": law.delete, "consumers": "soft"},
         fields={name: {"system_of_record": owner} for name, owner in law.owners.items()},
         systems={
-            system: {"read": granted(system), "on_violation": policy}
+            system: {"read": granted(system), "on_violation": policy, "state": state(system)}
             for system, policy in law.policies.items()
         },
+        handover=[
+            {"field": h.field, "to": h.to, "valid_from": moment(h.from_ms)}
+            | ({} if h.until_ms is None else {"until": moment(h.until_ms), "reason": "r", "approved_by": "a"})
+            for h in law.handovers
+        ],
     )
     return rules_of(map_texts(document, [contract]), 1)
 
@@ -92,7 +124,7 @@ def writes(draw: st.DrawFn, at_ms: int) -> Write:
 
 
 @st.composite
-def histories(draw: st.DrawFn, max_size: int = 25) -> list[Write | Tick]:
+def histories(draw: st.DrawFn, max_size: int = 25) -> list[Step]:
     """Steps with pauses between them; now and then the broker's clock steps back."""
     at_ms, steps = T0, []
     for _ in range(draw(st.integers(1, max_size))):
@@ -100,15 +132,27 @@ def histories(draw: st.DrawFn, max_size: int = 25) -> list[Write | Tick]:
         back = draw(st.sampled_from([0, 0, 0, 0, 0, 0, 500]))
         if draw(st.integers(0, 7)) == 0:
             steps.append(Tick(at_ms))
+        elif draw(st.integers(0, 15)) == 0:
+            system = draw(st.sampled_from(SYSTEMS))
+            steps.append(Reset(system, draw(st.integers(1, 2)), at_ms))
+        elif (before := [s for s in steps if isinstance(s, Write)]) and draw(st.integers(0, 7)) == 0:
+            steps.append(Again(draw(st.sampled_from(before)), at_ms))
         else:
             steps.append(draw(writes(at_ms - back)))
     return steps
 
 
-def record_of(bench: Bench, step: Write | Tick) -> Record:
+def record_of(bench: Bench, step: Step) -> Record:
     """The record of a step in the log."""
     if isinstance(step, Tick):
         return bench.tick(at_ms=step.received_ms)
+    if isinstance(step, Reset):
+        order = {"command": "source_reset", "system": step.system, "incarnation": step.incarnation}
+        return bench.command(order, key=b"", at_ms=step.received_ms)
+    if isinstance(step, Again):
+        held = record_of(Bench(rules=bench.rules, now_ms=bench.now_ms), step.write)
+        held.offset = sum(bench.offsets.values())  # a place of its own, as every record of the log has
+        return bench.redrive(held, step.write.system, at_ms=step.received_ms)
     if step.deletes:
         return bench.delete(step.system, step.event, key=step.key, at_ms=step.received_ms)
     return bench.upsert(

@@ -7,18 +7,23 @@ Where the design leaves a choice open, the rule is spelled out beside the line t
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.oracle_words import (
     STOPPED,
     STOPPING,
+    Again,
     Expected,
     Law,
+    Reset,
     Said,
+    Step,
     Tick,
     Write,
     compare,
+    incarnation_of,
     outcome_of,
     reason_of,
 )
@@ -67,33 +72,68 @@ class Oracle:
     """Says what must come of each step of a history."""
 
     def __init__(self, law: Law) -> None:
-        self.law = law
+        self.whole = self.law = law
+        """`law` = the one in force where the record in hand stands in the log."""
         self.records: dict[str, _Record] = {}
         self.gate_ms = 0
+        self.confirmed: dict[str, int] = {}
 
-    def step(self, step: Write | Tick) -> Expected:
+    def step(self, step: Step) -> Expected:
         self.gate_ms = max(self.gate_ms, step.received_ms)
+        self.law = self.whole.at(self.gate_ms)
         if isinstance(step, Tick):
             self._tick()
             return Expected()
+        if isinstance(step, Reset):
+            self.confirmed[step.system] = max(self.confirmed.get(step.system, 0), step.incarnation)
+            return Expected()
+        if isinstance(step, Again):
+            return self._again(step)
+        self.law = self.whole.at(step.received_ms)
         record = self.records.setdefault(step.key, _Record())
-        expected = self._judge(record, step)
+        return self._told(record, self._judge(record, step))
+
+    def _told(self, record: _Record, expected: Expected) -> Expected:
         expected.revision = record.revision
         expected.values = None if record.values is None else dict(record.values)
         return expected
+
+    def _again(self, step: Again) -> Expected:
+        """Judged as on its first day, by today's law; unless something of it is accepted, nothing remains of it."""
+        record = self.records.setdefault(step.write.key, _Record())
+        tried = deepcopy(record)
+        expected = self._judge(tried, replace(step.write, received_ms=self.gate_ms), again=True)
+        expected.cases = 0
+        if expected.outcome in ("accepted", "partly_accepted"):
+            record = self.records[step.write.key] = tried
+        else:
+            expected.changed, expected.questions = None, 0
+        return self._told(record, expected)
 
     def revision(self, key: str) -> int:
         return self.records[key].revision if key in self.records else 0
 
     # -- one change
 
-    def _judge(self, record: _Record, write: Write) -> Expected:
-        if write.system not in self.law.policies and write.system not in self.law.readers:
+    def _judge(self, record: _Record, write: Write, *, again: bool = False) -> Expected:
+        listed = {*self.law.policies, *self.law.readers, *self.whole.owners.values()}
+        if write.system not in listed | {handover.to for handover in self.whole.handovers}:
             return Expected("quarantined", "system_not_listed", cases=1)
-        if record.not_accepted.get(write.system) == write.event:
-            return Expected("duplicate", "duplicate")
-        if any((w.write.system, w.write.event) == (write.system, write.event) for w in record.waiting):
-            return Expected("duplicate", "duplicate")
+        if incarnation_of(write.event) > self.confirmed.get(write.system, 0):
+            return Expected("quarantined", "unrecorded_reset", cases=1)
+        if not again:
+            if record.not_accepted.get(write.system) == write.event:
+                return Expected("duplicate", "duplicate")
+            if any((w.write.system, w.write.event) == (write.system, write.event) for w in record.waiting):
+                return Expected("duplicate", "duplicate")
+        if write.system not in self.law.observed:
+            return self._kind(record, write)
+        expected = self._kind(deepcopy(record), write)  # watched: judged, and nothing follows
+        if expected.outcome == "duplicate":
+            return expected
+        return Expected("observed", expected.reason)
+
+    def _kind(self, record: _Record, write: Write) -> Expected:
         if write.deletes:
             return self._delete(record, write)
         if record.values is None:
@@ -142,7 +182,7 @@ class Oracle:
         recent = [old for when, old in record.replaced if self.gate_ms - when < REMEMBERED_MS]
         if any(old[name] == value for old in recent[-REMEMBERED_MAX:]):
             return Said(name, "neutral", "late_echo")
-        return Said(name, STOPPING[self.law.policies.get(write.system, "quarantine")], "not_owner")
+        return self._not_owned(write, name)
 
     # -- a record that does not exist
 
@@ -152,25 +192,16 @@ class Oracle:
         former = self._against_former_life(record, write)
         if former is not None:
             return former
+        # what waits is merged where its writer still owns it
         merged = [w for w in record.waiting if self.gate_ms - w.write.received_ms <= PARKED_MS]
+        merged = [w for w in merged if w.own & self.law.owned_by(w.write.system)]
         base: dict[str, Any] = dict.fromkeys(self.law.owners)
         last = dict(record.last)
         for waiting in merged:
-            for name in waiting.own:
+            for name in waiting.own & self.law.owned_by(waiting.write.system):
                 base[name] = waiting.write.values.get(name)
                 last[name] = (waiting.write.system, waiting.write.event)
-        said = []
-        for name in self._set(write):
-            if name not in self.law.owners:
-                said.append(Said(name, "held", "unknown_field"))
-            elif self.law.owners[name] == write.system:
-                said.append(self._own(record, write, name, base[name], born=True))
-            elif write.values.get(name) in (None, base[name]):
-                # whoever creates cannot know yet what others own: null says "nothing" there
-                said.append(Said(name, "neutral", "echo"))
-            else:
-                verdict = STOPPING[self.law.policies.get(write.system, "quarantine")]
-                said.append(Said(name, verdict, "not_owner"))
+        said = [self._at_creation(record, write, name, base) for name in self._set(write)]
         if not any(s.field == self.law.key_field and s.verdict == "accepted" for s in said):
             lacking = Said(self.law.key_field, "held", "incomplete_record")
             return self._stop(record, write, [lacking, *(s for s in said if s.verdict != "accepted")])
@@ -182,6 +213,21 @@ class Oracle:
         assert expected.changed is not None
         expected.changed |= filled
         return expected
+
+    def _at_creation(self, record: _Record, write: Write, name: str, base: dict[str, Any]) -> Said:
+        if name not in self.law.owners:
+            return Said(name, "held", "unknown_field")
+        if self.law.owners[name] == write.system:
+            return self._own(record, write, name, base[name], born=True)
+        if write.values.get(name) in (None, base[name]):
+            # whoever creates cannot know yet what others own: null says "nothing" there
+            return Said(name, "neutral", "echo")
+        return self._not_owned(write, name)
+
+    def _not_owned(self, write: Write, name: str) -> Said:
+        if write.system in self.law.former.get(name, ()):
+            return Said(name, "held", "late_owner")
+        return Said(name, STOPPING[self.law.policies.get(write.system, "quarantine")], "not_owner")
 
     def _against_former_life(self, record: _Record, write: Write) -> Expected | None:
         """Versions never fall, not even from one life of a record to the next (I4)."""
@@ -251,6 +297,7 @@ class Oracle:
         record.ended_by = (write.system, write.event)
         for name in self.law.owned_by(write.system):
             record.last[name] = (write.system, write.event)
+        self._forget_former_terms(record)
         record.not_accepted[write.system] = write.event  # sent again, it must not end the next life
         return Expected("accepted", "", changed=frozenset(self.law.owners))
 
@@ -281,12 +328,19 @@ class Oracle:
             stale = {s.field for s in said if s.reason == "stale"}
             for name in set(self._set(write)) & self.law.owned_by(write.system) - stale - stopped:
                 record.last[name] = (write.system, write.event)
+            self._forget_former_terms(record)
             expected.changed = frozenset(name for name in accepted if base[name] != news[name])
         elif again:
             expected.changed = frozenset()
         if expected.changed is not None:
             record.revision += 1
         return expected
+
+    def _forget_former_terms(self, record: _Record) -> None:
+        """Versions are compared within a term of an owner (epoch) only: a new revision tells the present owners'."""
+        for name, (writer, _) in list(record.last.items()):
+            if writer != self.law.owners[name]:
+                del record.last[name]
 
     def _stop(self, record: _Record, write: Write, said: list[Said], drifted: Iterable[str] = ()) -> Expected:
         record.not_accepted[write.system] = write.event

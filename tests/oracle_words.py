@@ -5,15 +5,18 @@ Like the oracle, it knows nothing of the product: no import of it may stand here
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from dataclasses import field as dataclass_field
 from typing import Any
 
 PRECEDENCE = (
+    "unrecorded_reset",
     "incomplete_record",
     "version_conflict",
     "unknown_field",
     "not_delete_authority",
     "not_create_authority",
+    "late_owner",
     "not_owner",
     "record_not_yet",
     "stale",
@@ -28,6 +31,16 @@ STOPPING = {"quarantine": "held", "reject": "refused", "propose": "proposed"}
 
 
 @dataclass(frozen=True)
+class Handover:
+    """A field, or with `*` the whole object, belongs to `to` from a moment on, perhaps until another."""
+
+    field: str
+    to: str
+    from_ms: int
+    until_ms: int | None = None
+
+
+@dataclass(frozen=True)
 class Law:
     """Who owns what, as the map says it."""
 
@@ -37,6 +50,27 @@ class Law:
     policies: dict[str, str]
     readers: dict[str, frozenset[str] | None]
     key_field: str = "customer_id"
+    observed: frozenset[str] = frozenset()
+    handovers: tuple[Handover, ...] = ()
+    former: dict[str, frozenset[str]] = dataclass_field(default_factory=dict)
+
+    def at(self, ms: int) -> Law:
+        """The law as it stands at a moment: the handovers that have begun and not ended, the latest last."""
+        begun = sorted((h for h in self.handovers if h.from_ms <= ms), key=lambda h: h.from_ms)
+        owners, create, delete, readers = dict(self.owners), self.create, self.delete, dict(self.readers)
+        for handover in begun:
+            if handover.until_ms is not None and handover.until_ms <= ms:
+                continue
+            if handover.field == "*":
+                owners = dict.fromkeys(owners, handover.to)
+                create = delete = handover.to
+            else:
+                owners[handover.field] = handover.to
+            readers.setdefault(handover.to, None)
+        moments = {m for h in begun for m in (h.from_ms, h.until_ms) if m is not None and m <= ms}
+        earlier = [self.owners, *(self.at(moment - 1).owners for moment in moments)]
+        former = {name: frozenset(then[name] for then in earlier) for name in owners} if begun else {}
+        return replace(self, owners=owners, create=create, delete=delete, readers=readers, former=former)
 
     def owned_by(self, system: str) -> set[str]:
         return {name for name, owner in self.owners.items() if owner == system}
@@ -61,6 +95,26 @@ class Tick:
     """Nothing but the time."""
 
     received_ms: int
+
+
+@dataclass(frozen=True)
+class Reset:
+    """Somebody confirms that a source counts anew."""
+
+    system: str
+    incarnation: int
+    received_ms: int
+
+
+@dataclass(frozen=True)
+class Again:
+    """A write that was judged before is judged again, at somebody's order."""
+
+    write: Write
+    received_ms: int
+
+
+Step = Write | Tick | Reset | Again
 
 
 @dataclass
@@ -99,6 +153,11 @@ def compare(event: str, last: str) -> str:
     if value == last_value:  # of a strict order, one version is one change
         return "conflict" if kind == "seq" else "newer"
     return "older" if value < last_value else "newer"
+
+
+def incarnation_of(event: str) -> int:
+    """How often its source began to count anew."""
+    return _version(event)[1]
 
 
 def _version(event: str) -> tuple[str, int, bytes]:

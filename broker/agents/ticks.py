@@ -15,7 +15,7 @@ from broker import telemetry, topics
 from broker.access import KafkaAccess
 from broker.agents.indexer import partitions_of
 from broker.clock import now_ms
-from schemas.registry import envelopes
+from broker.commands import command_value
 
 TICK_EVERY_S = 60.0
 SEND_TIMEOUT_S = 20.0
@@ -23,21 +23,8 @@ SEND_TIMEOUT_S = 20.0
 
 def tick_value(object_name: str, partition: int, issued_ms: int) -> bytes:
     """The wire bytes of one tick."""
-    registry = envelopes()
-    return registry.codec.encode(
-        registry.id_of("command"),
-        {
-            "command": "tick",
-            "command_id": f"tick/{object_name}/{partition}/{issued_ms}",
-            "by": "control",
-            "note": "",
-            "case_id": None,
-            "system": None,
-            "fields": [],
-            "value": None,
-            "issued_ms": issued_ms,
-        },
-    )
+    command_id = f"tick/{object_name}/{partition}/{issued_ms}"
+    return command_value("tick", command_id=command_id, by="control", issued_ms=issued_ms)
 
 
 async def tick_once(access: KafkaAccess, objects: Iterable[str]) -> int:

@@ -18,12 +18,12 @@ from aiokafka.errors import KafkaError
 from broker import telemetry, topics
 from broker.access import KafkaAccess
 from broker.clock import now_ms
+from broker.commands import command_value
 from broker.console.errors import ConsoleError, NotSentError
 from broker.store.case_states import CaseState
 from broker.store.cases import Case
 from broker.store.decisions import Decision, Sending, begin_decision, mark_decision
 from broker.store.engine import Engine, writing
-from schemas.registry import envelopes
 
 SEND_TIMEOUT_S = 10.0
 ANSWER_EXPECTED_MS = 60_000
@@ -129,23 +129,19 @@ def _why_not_ask(case: Case) -> str:
     return "" if case.owners else "Nobody owns this yet, so there is nobody to ask."
 
 
-def command_value(case: Case, decision: Decision) -> bytes:
+def decision_value(case: Case, decision: Decision) -> bytes:
     """The wire bytes of a decision."""
     asks = decision.decision == Choice.ASK_OWNER
-    registry = envelopes()
-    return registry.codec.encode(
-        registry.id_of("command"),
-        {
-            "command": decision.decision,
-            "command_id": decision.command_id,
-            "by": decision.by,
-            "note": decision.note,
-            "case_id": case.case_id,
-            "system": case.system,
-            "fields": list(case.askable_fields if asks else case.held_fields),
-            "value": case.value if asks else None,
-            "issued_ms": decision.issued_ms,
-        },
+    return command_value(
+        decision.decision,
+        command_id=decision.command_id,
+        by=decision.by,
+        note=decision.note,
+        case_id=case.case_id,
+        system=case.system,
+        fields=case.askable_fields if asks else case.held_fields,
+        value=case.value if asks else None,
+        issued_ms=decision.issued_ms,
     )
 
 
@@ -164,7 +160,7 @@ async def decide(
     if not await asyncio.to_thread(_begin, engine, decision):
         return decision
     try:
-        await sender.send(topics.commands(case.object), case.key, command_value(case, decision))
+        await sender.send(topics.commands(case.object), case.key, decision_value(case, decision))
     except (KafkaError, OSError, TimeoutError) as error:
         await asyncio.to_thread(_mark, engine, command_id, Sending.FAILED)
         telemetry.log(

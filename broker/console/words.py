@@ -90,6 +90,8 @@ RESULTS: Mapping[str, str] = {
     "accepted": "The owner took the suggested value over.",
     "answered_otherwise": "The owner answered with another value.",
     "expired": "The owner did not answer in time; the owner's value stays.",
+    "redriven": "It was judged again and accepted.",
+    "overtaken": "It was judged again; something newer, or the same, is in force.",
 }
 VERDICTS: Mapping[str, str] = {
     "accepted": "taken over",
@@ -107,6 +109,7 @@ OUTCOMES: Mapping[str, tuple[str, str]] = {
     "duplicate": ("Duplicate", "the very same change was sent before"),
     "stale": ("Older", "something newer was in force already"),
     "parked": ("Waiting", "its record does not exist yet"),
+    "observed": ("Watched", "judged without any effect: its system is not live yet"),
     "proposed": ("Suggested", "was put to the owner as a suggestion"),
     "refused": ("Refused", "was sent back to the writer"),
     "quarantined": ("Held", "needs review"),
@@ -126,6 +129,11 @@ TRAIL: Mapping[str, str] = {
     "stale": "{system} sent something older; it was not used.",
     "duplicate": "{system} sent the same change again.",
     "parked": "{system} wrote about a record that does not exist yet; the write waits.",
+    "observed": "{system} is only watched; what it sent had no effect.",
+    "redriven": "A held write of {system} was judged again.",
+    "paused": "Changes of {system} were told to wait.",
+    "resumed": "Changes of {system} are taken in again.",
+    "source_reset": "It was recorded that {system} counts its changes anew.",
     "parked_merged": "A waiting write of {system} was taken in.",
     "parked_expired": "A waiting write of {system} became a case.",
     "refused": "A write of {system} was refused.",

@@ -126,8 +126,11 @@ def read(
     if fault is None and entry is not None and system not in entry.systems:
         fault = Fault(Reason.SYSTEM_NOT_LISTED, f"{system} has no part in {object_name}")
     if fault is None and envelope.deletes != (value is None):
-        detail = "a delete carries a value" if envelope.deletes else "an upsert carries no value"
-        fault = Fault(Reason.MALFORMED_ENVELOPE, detail)
+        fault = (
+            Fault(Reason.MALFORMED_ENVELOPE, "a delete carries a value")
+            if envelope.deletes
+            else Fault(Reason.NOT_HYDRATED, "an upsert without a value")
+        )
     if fault is not None or entry is None:
         return _told(bare, envelope, fault=fault)
     return _valued(bare, envelope, entry, readers[object_name])

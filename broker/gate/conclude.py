@@ -137,9 +137,13 @@ def _owners(entry: ObjectMap, state: RecordState, change: Change, written: froze
         return ((change.system, change.event_id, None),)
     groups: dict[tuple[str, str], set[str]] = {}
     for name in entry.fields:
-        owner = entry.owners[name]
-        event = change.event_id if name in written else state.version_of(owner, name) or ""
-        groups.setdefault((owner, event), set()).add(name)
+        owner = entry.owner_of(name)
+        if owner is None:  # nobody's now: whose value it is stays known, and with it the version (I4)
+            last = state.last_write(name)
+        else:
+            last = (owner, change.event_id if name in written else state.version_of(owner, name) or "")
+        if last is not None:
+            groups.setdefault(last, set()).add(name)
     rest = (entry.system_of_record, "")
     of_record = [group for group in groups if group[0] == entry.system_of_record]
     largest = max(of_record, key=lambda group: (len(groups[group]), group), default=rest)

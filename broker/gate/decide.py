@@ -30,10 +30,12 @@ def decide(
     *,
     decode: Decode,
     encode: Encode,
+    again: bool = False,
 ) -> Decision:
     """Decide one change; no clock, no randomness, no I/O.
 
-    `decode` and `encode` are the object's contract as functions. Total: every change gets exactly one outcome (I2).
+    `decode` and `encode` are the object's contract as functions; `again` = it was held before, and that it was judged
+    then is no reason not to judge it. Total: every change gets exactly one outcome (I2).
     """
     # I5: everything below depends on these arguments alone; gate time is one of them.
     if change.fault is not None or entry is None:
@@ -43,13 +45,32 @@ def decide(
         outcome = Outcome.UNREADABLE if reason in UNREADABLE_REASONS else Outcome.QUARANTINED
         detail = change.fault.detail if change.fault else ""
         return Decision(outcome=outcome, reason=reason, detail=detail, map_version=map_version, state=state)
-    if _judged_before(state.memory, change):
+    if not again and _judged_before(state.memory, change):
         return Decision(Outcome.DUPLICATE, Reason.DUPLICATE, map_version, state)
     if change.deletes:
-        return _decide_delete(entry, map_version, state, change, gate_time_ms)
-    if state.value is None:
-        return _decide_missing(entry, map_version, state, change, gate_time_ms, decode, encode)
-    return _decide_upsert(entry, map_version, state, change, gate_time_ms, decode, encode)
+        decision = _decide_delete(entry, map_version, state, change, gate_time_ms)
+    elif state.value is None:
+        decision = _decide_missing(entry, map_version, state, change, gate_time_ms, decode, encode)
+    else:
+        decision = _decide_upsert(entry, map_version, state, change, gate_time_ms, decode, encode)
+    if entry.epochs:
+        verdicts = (v._replace(epoch=entry.epochs.get(v.field, 1)) for v in decision.verdicts)
+        decision = decision._replace(verdicts=tuple(verdicts))
+    return _observed(decision, state) if change.system in entry.observed else decision
+
+
+def _observed(decision: Decision, state: RecordState) -> Decision:
+    """What a system that is only watched would have brought about: told, and without any effect."""
+    if decision.outcome is Outcome.DUPLICATE:
+        return decision
+    return Decision(
+        Outcome.OBSERVED,
+        decision.reason,
+        decision.map_version,
+        state,
+        detail=decision.outcome.value,
+        verdicts=decision.verdicts,
+    )
 
 
 def _judged_before(memory: Memory, change: Change) -> bool:

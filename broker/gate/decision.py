@@ -18,6 +18,7 @@ class Outcome(StrEnum):
 
     UNREADABLE = "unreadable"
     DUPLICATE = "duplicate"
+    OBSERVED = "observed"
     QUARANTINED = "quarantined"
     REFUSED = "refused"
     PROPOSED = "proposed"
@@ -52,6 +53,8 @@ class FieldVerdict(NamedTuple):
     owner: str | None
     authoritative: Any = None
     attempted: Any = None
+    epoch: int = 1
+    """Number of the owner's term."""
 
 
 class Decision(NamedTuple):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from broker.gate.fields import Standing, standing
-from broker.gate.route import Destination, Outgoing
+from broker.gate.outgoing import Destination, Outgoing
 from broker.gate.state import NO_MEMORY, RecordState, remembered
 from schemas.codec import VALUE_LENGTH_MAX
 from schemas.envelope import HEADER_LENGTH_MAX, Headers, parse_time_ms
@@ -49,6 +49,9 @@ class ExpressPlan:
     words: tuple[bytes, bytes, bytes, bytes]
     """What `ce_id`, `ce_causationid`, `ce_owners` and `ce_decision` begin with."""
     creates: bool
+    since_ms: int
+    until_ms: int
+    """Append times between which these terms are in force."""
 
 
 def changed_header(fields: Sequence[str]) -> Callable[[int], Header]:
@@ -75,12 +78,12 @@ def express(
     if value is None or len(value) > VALUE_LENGTH_MAX or not value.startswith(plan.frame):
         return None
     name = _event_id(plan, headers)
-    if name is None:
+    if name is None or not plan.since_ms <= received_ms < plan.until_ms:
         return None
     event = name.decode()
     owners = ((plan.system, event, None),)  # I1: the only owner's own bytes
     if state is None:
-        if not (plan.creates and key.isascii() and 0 < len(key) <= 512):
+        if not (plan.creates and key.isascii() and 0 < len(key) <= 512 and _is_first_count(event)):
             return None
         changed = plan.differences(value, plan.blank.of(key))
         if changed is None or changed & plan.key_bit:
@@ -134,7 +137,12 @@ def _follows(plan: ExpressPlan, state: RecordState, event: str) -> bool:
         memory.proposals or memory.parked or memory.held.get(plan.system) == event
     ):
         return False
-    return plainly_newer(event, last) or standing(event, last) is Standing.NEWER
+    return plainly_newer(event, last) or (_is_first_count(event) and standing(event, last) is Standing.NEWER)
+
+
+def _is_first_count(event: str) -> bool:
+    """Whether the source never began to count anew: whether a later count is confirmed, the long way knows."""
+    return event.startswith(("seq:0:", "time:0:", "any:0:"))
 
 
 def _revision(

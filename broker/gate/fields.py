@@ -75,6 +75,8 @@ def judge_field(
         return FieldVerdict(name, Verdict.UNCHANGED, Reason.ECHO, owner, current, attempted)
     if any(same(record.get(name), attempted) for record in earlier):
         return FieldVerdict(name, Verdict.UNCHANGED, Reason.LATE_ECHO, owner, current, attempted)
+    if judged.system in entry.former.get(name, ()):
+        return FieldVerdict(name, Verdict.HELD, Reason.LATE_OWNER, owner, current, attempted)
     return stopped(entry, judged.system, name, Reason.NOT_OWNER, current, attempted)
 
 

@@ -60,6 +60,7 @@ def memory_record(memory: Memory) -> dict[str, Any]:
             }
             for q in memory.proposals
         ],
+        "connections": [],
     }
 
 

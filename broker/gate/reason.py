@@ -27,6 +27,11 @@ class Reason(Enum):
         "What the record says about itself is missing or cannot be read.",
         "Ask the sending system's team to follow the wire format.",
     )
+    NOT_HYDRATED = (
+        "not_hydrated",
+        "The record says that something changed, but not what.",
+        "Ask the connector's author to fetch the record before sending it.",
+    )
     CLAIM_MISMATCH = (
         "claim_mismatch",
         "The record claims to come from another system than the one that sent it.",
@@ -62,6 +67,11 @@ class Reason(Enum):
         "The record arrived in the wrong place, so its order cannot be trusted.",
         "Ask the sending system's team to set the partitioner that the wire format names.",
     )
+    UNRECORDED_RESET = (
+        "unrecorded_reset",
+        "The sending system counts its changes anew, and nobody has confirmed that this is meant.",
+        "Find out whether it was restored or replaced; if so, record it with `solesource source-reset`.",
+    )
     INCOMPLETE_RECORD = (
         "incomplete_record",
         "A new record lacks something that every record must have.",
@@ -92,10 +102,20 @@ class Reason(Enum):
         "This system may not create this kind of record.",
         "Create it in the system that may.",
     )
+    LATE_OWNER = (
+        "late_owner",
+        "This system owned the field, and handed it over.",
+        "Make the change in the system that owns it now, or ask that system to take it over.",
+    )
     NOT_OWNER = (
         "not_owner",
         "Another system owns this field.",
         "Keep the owner's value, or ask the owner to take this one over.",
+    )
+    WRITE_WAR = (
+        "write_war",
+        "Two systems keep overwriting each other's value of one field.",
+        "Stop the system that does not own the field from writing it; its connector or a job in it sends old values.",
     )
     PARKED_EXPIRED = (
         "parked_expired",

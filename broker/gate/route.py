@@ -7,50 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from enum import StrEnum
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any
 
-from broker.gate.change import Change, Position, case_id_of
+from broker.gate.change import Change, case_id_of
 from broker.gate.decision import Decision, FieldVerdict, Outcome, Verdict
 from broker.gate.memory import memory_record
+from broker.gate.outgoing import Destination, Outgoing
 from broker.gate.reason import Reason
-from broker.gate.state import OpenProposal, RecordState
+from broker.gate.state import OpenProposal, RecordState, wars
+from broker.gate.trail import closing, trail
 from schemas.authoritative import authoritative_headers, format_owners
 from schemas.envelope import HEADER_COUNT_MAX
-
-
-class Destination(StrEnum):
-    """Where a record goes."""
-
-    AUTHORITATIVE = "authoritative"
-    STATE = "state"
-    QUARANTINE = "quarantine"
-    REFUSALS = "refusals"
-    PROPOSALS = "proposals"
-    TRAIL = "trail"
-
-
-ENVELOPE = {
-    Destination.STATE: "state",
-    Destination.QUARANTINE: "case",
-    Destination.REFUSALS: "refusal",
-    Destination.PROPOSALS: "proposal",
-    Destination.TRAIL: "trail",
-}
-"""Envelope schema of each destination; authoritative records are in the object's own contract."""
-
-
-class Outgoing(NamedTuple):
-    """One record to write."""
-
-    destination: Destination
-    key: bytes
-    body: Mapping[str, Any] | bytes | None
-    """An envelope's record, or the bytes of an authoritative value; None = deleted."""
-    headers: Sequence[tuple[str, bytes]] = ()
-    target: str = ""
-    """Object of authoritative and state, system of refusals and proposals."""
 
 
 def route(change: Change, decision: Decision, before: RecordState, gate_time_ms: int) -> list[Outgoing]:
@@ -62,6 +30,10 @@ def route(change: Change, decision: Decision, before: RecordState, gate_time_ms:
         records.append(memory(change.object, change.key, decision.state))
     if decision.outcome is Outcome.DUPLICATE:
         return records
+    if decision.outcome is Outcome.OBSERVED:
+        fields = [verdict.field for verdict in decision.verdicts]
+        would = decision.detail
+        return [*records, trail(change, decision, gate_time_ms, "observed", fields, result=would)]
     held = [v for v in decision.verdicts if v.verdict is Verdict.HELD]
     if decision.outcome in (Outcome.UNREADABLE, Outcome.QUARANTINED) or held:
         records.append(
@@ -76,7 +48,38 @@ def route(change: Change, decision: Decision, before: RecordState, gate_time_ms:
         if question.proposal_id not in known
     ]
     records += _trail(change, decision, gate_time_ms)
+    records += write_wars(change, decision, before, gate_time_ms)
     return records
+
+
+def write_wars(
+    change: Change, decision: Decision, before: RecordState, gate_time_ms: int
+) -> Iterator[Outgoing]:
+    """One case per field of which two systems keep overwriting each other's value; it names both."""
+    judged = {verdict.field: verdict for verdict in decision.verdicts}
+    for entry in wars(before.memory, decision.state.memory):
+        found = judged.get(entry.field)
+        verdict = FieldVerdict(
+            entry.field,
+            Verdict.HELD,
+            Reason.WRITE_WAR,
+            found.owner if found else None,
+            found.authoritative if found else None,
+            found.attempted if found else None,
+        )
+        war = Decision(
+            Outcome.QUARANTINED,
+            Reason.WRITE_WAR,
+            decision.map_version,
+            decision.state,
+            detail=f"{entry.system} was sent the owner's value of {entry.field} {entry.count} times",
+            verdicts=(verdict,),
+        )
+        told = change._replace(system=entry.system)
+        body = _case(told, war, before, gate_time_ms) | {
+            "case_id": f"{case_id_of(change.position)}.war.{entry.field}"
+        }
+        yield Outgoing(Destination.QUARANTINE, change.key, body)
 
 
 def _proposed(change: Change, decision: Decision, question: OpenProposal) -> Outgoing:
@@ -170,6 +173,7 @@ def _verdict(verdict: FieldVerdict) -> dict[str, Any]:
         "verdict": verdict.verdict.value,
         "reason": verdict.reason.code if verdict.reason else "",
         "owner": verdict.owner,
+        "epoch": verdict.epoch,
         "authoritative": json_text(verdict.authoritative),
         "attempted": json_text(verdict.attempted),
     }
@@ -271,100 +275,3 @@ def _trail(change: Change, decision: Decision, gate_time_ms: int) -> Iterator[Ou
             received_ms=change.received_ms,
             revision=decision.state.revision,
         )
-
-
-def trail(
-    change: Change, decision: Decision, gate_time_ms: int, kind: str, fields: list[str], *, revision: int = 0
-) -> Outgoing:
-    """One line of the trail about a change."""
-    return trail_line(
-        kind=kind,
-        object_name=change.object,
-        key=change.key,
-        system=change.system,
-        event_id=change.event_id or None,
-        position=change.position,
-        reason=decision.reason.code if decision.reason else "",
-        fields=fields,
-        revision=revision,
-        map_version=decision.map_version,
-        received_ms=change.received_ms,
-        gate_time_ms=gate_time_ms,
-    )
-
-
-def closing(
-    object_name: str,
-    key: bytes,
-    position: Position,
-    proposal: OpenProposal,
-    result: str,
-    map_version: int,
-    gate_time_ms: int,
-    *,
-    received_ms: int,
-    revision: int = 0,
-) -> Outgoing:
-    """The trail's line about a question that was answered, or was not."""
-    return trail_line(
-        kind="proposal_closed",
-        object_name=object_name,
-        key=key,
-        system=proposal.owner,
-        event_id=None,
-        position=position,
-        reason="",
-        fields=[proposal.field],
-        revision=revision,
-        map_version=map_version,
-        received_ms=received_ms,
-        gate_time_ms=gate_time_ms,
-        case_id=proposal.case_id,
-        result=result,
-    )
-
-
-def trail_line(
-    *,
-    kind: str,
-    object_name: str,
-    key: bytes,
-    system: str,
-    event_id: str | None,
-    position: Position,
-    reason: str,
-    fields: list[str],
-    map_version: int,
-    received_ms: int,
-    gate_time_ms: int,
-    revision: int = 0,
-    case_id: str | None = None,
-    by: str | None = None,
-    note: str | None = None,
-    result: str | None = None,
-) -> Outgoing:
-    """One line of the trail."""
-    return Outgoing(
-        Destination.TRAIL,
-        key,
-        {
-            "kind": kind,
-            "object": object_name,
-            "key": key,
-            "system": system,
-            "event_id": event_id,
-            "topic": position.topic,
-            "partition": position.partition,
-            "offset": position.offset,
-            "reason": reason,
-            "fields": fields,
-            "revision": revision,
-            "map_version": map_version,
-            "received_ms": received_ms,
-            "gate_time_ms": gate_time_ms,
-            "case_id": case_id,
-            "by": by,
-            "note": note,
-            "result": result,
-        },
-    )

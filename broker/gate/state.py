@@ -17,6 +17,8 @@ PARKED_MS = 24 * 3_600_000
 BRAKE_MS = 2_000
 """First pause between two re-assertions of one field to one system; doubles each time."""
 BRAKE_MS_MAX = 3_600_000
+WAR_AT = 5
+"""At so many re-assertions of one field to one system without a quiet time, people are told: a write war."""
 PROPOSAL_MS = 7 * 24 * 3_600_000
 
 Owners = tuple[tuple[str, str, frozenset[str] | None], ...]
@@ -108,15 +110,20 @@ class RecordState(NamedTuple):
     """(gate time when replaced, value) of replaced values, newest last."""
     memory: Memory = NO_MEMORY
 
-    def version_of(self, system: str, name: str) -> str | None:
-        """Event id of the last accepted write of a field, if its writer was `system`."""
+    def last_write(self, name: str) -> tuple[str, str] | None:
+        """(writer, event id) of the last accepted write of a field."""
         rest: tuple[str, str] | None = None
         for owner, event, fields in self.owners:
             if fields is None:
                 rest = (owner, event)
             elif name in fields:
-                return event if owner == system else None
-        return rest[1] if rest is not None and rest[0] == system else None
+                return owner, event
+        return rest
+
+    def version_of(self, system: str, name: str) -> str | None:
+        """Event id of the last accepted write of a field, if its writer was `system`."""
+        last = self.last_write(name)
+        return last[1] if last is not None and last[0] == system else None
 
 
 NO_RECORD = RecordState()
@@ -134,6 +141,18 @@ def remembered(
 def lately(recent: tuple[tuple[int, bytes], ...], gate_time_ms: int) -> tuple[tuple[int, bytes], ...]:
     """Those of `recent` that are not too old: what a slot remembers must not depend on when it was opened (I5)."""
     return tuple(entry for entry in recent if gate_time_ms - entry[0] < RECENT_MS)
+
+
+def wars(before: Memory, after: Memory) -> tuple[Reasserted, ...]:
+    """The brakes that just now came to be a write war: each is told once, until two hours were quiet."""
+    if before.reassertions is after.reassertions:
+        return ()
+    known = {(entry.system, entry.field): entry.count for entry in before.reassertions}
+    return tuple(
+        entry
+        for entry in after.reassertions
+        if known.get((entry.system, entry.field), 0) < WAR_AT <= entry.count
+    )
 
 
 def braked(

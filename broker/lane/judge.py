@@ -14,12 +14,22 @@ from typing import Any, Protocol
 from broker import topics
 from broker.gate.change import Change, Fault, Position, read
 from broker.gate.commands import TICK, Context, judge_command, pass_time
+from broker.gate.connections import (
+    CONNECTIONS_KEY,
+    ORDERS,
+    Connections,
+    confirmed,
+    connections_record,
+    ordered,
+)
 from broker.gate.decide import decide
 from broker.gate.decision import Decision
 from broker.gate.express import ExpressPlan, express
+from broker.gate.outgoing import Destination, Outgoing
 from broker.gate.reason import Reason
-from broker.gate.route import Outgoing, route
+from broker.gate.route import route
 from broker.gate.state import NO_RECORD, RecordState
+from broker.gate.trail import trail_line
 from broker.lane.ledger import chain_of
 from broker.rules import Rules
 from schemas.errors import SchemaError
@@ -50,6 +60,8 @@ class SlotMemory:
     waiting: dict[Shelf, set[bytes]] = field(default_factory=dict)
     partitions: dict[str, int] = field(default_factory=dict)
     """Partitions of each object, to tell a misrouted key."""
+    connections: dict[Shelf, Connections] = field(default_factory=dict)
+    """What was ordered for the systems' ways in."""
     positions: dict[str, int] = field(default_factory=dict)
     gate_time_ms: int = 0
     sequence: int = 0
@@ -74,6 +86,7 @@ class Judged:
     states: dict[Shelf, dict[bytes, RecordState]] = field(default_factory=dict)
     considered: set[tuple[Shelf, bytes]] = field(default_factory=set)
     """States of the long way or a command; the short way changes nothing that waits."""
+    connections: dict[Shelf, Connections] = field(default_factory=dict)
     gate_time_ms: int = 0
 
 
@@ -148,6 +161,7 @@ class Judge:
         for shelf, key in judged.considered:
             waiting = memory.waiting.setdefault(shelf, set())
             (waiting.add if judged.states[shelf][key].memory.waits else waiting.discard)(key)
+        memory.connections.update(judged.connections)
         ledger = judged.ledger
         memory.positions, memory.gate_time_ms = dict(ledger["positions"]), judged.gate_time_ms
         memory.sequence, memory.chain, memory.map_version = (
@@ -178,10 +192,12 @@ class Judge:
         known = self._state(judged, shelf, change.key)
         if known is None and change.fault is None:
             change = self._place(change)
+        change = confirmed(self._connections(judged, shelf), change)
         state = known or NO_RECORD
         entry, reader = rules.ownership_map.objects.get(object_name), rules.readers.get(object_name)
+        terms = entry.at(record.timestamp) if entry is not None else None
         decision = decide(
-            entry,
+            terms,
             rules.ownership_map.version,
             state,
             change,
@@ -226,6 +242,9 @@ class Judge:
         detail = f"partition {place.partition} of {partitions}, murmur2 says {partition_of(change.key, partitions)}"
         return change._replace(values=None, fault=Fault(Reason.MISROUTED_KEY, detail))
 
+    def _connections(self, judged: Judged, shelf: Shelf) -> Connections:
+        return judged.connections.get(shelf) or self.memory.connections.get(shelf, {})
+
     def _count(self, judged: Judged, change: Change, decision: Decision) -> None:
         outcome = decision.outcome.value
         judged.account[outcome] += 1
@@ -245,6 +264,9 @@ class Judge:
             command = rules.codec.decode(record.value, rules.command_ids)
         except SchemaError:
             return  # counted as a command; only control and console may write here
+        if command["command"] in ORDERS:
+            self._order(rules, judged, record, shelf, command)
+            return
         tick = command["command"] == TICK
         if tick:
             keys = sorted(self.memory.waiting.get(shelf, set()) | set(judged.states.get(shelf, {})))
@@ -252,15 +274,42 @@ class Judge:
             keys = [record.key or b""]
         for key in keys:
             context = Context(
-                entry=entry,
-                map_version=rules.ownership_map.version,
+                entry=entry.at(judged.gate_time_ms),
+                ownership_map=rules.ownership_map,
                 reader=reader,
+                connections=self._connections(judged, shelf),
                 key=key,
                 position=Position(record.topic, record.partition, record.offset),
                 received_ms=record.timestamp,
                 gate_time_ms=judged.gate_time_ms,
             )
             self._act(judged, shelf, context, None if tick else command)
+
+    def _order(
+        self, rules: Rules, judged: Judged, record: LogRecord, shelf: Shelf, command: Mapping[str, Any]
+    ) -> None:
+        after = ordered(self._connections(judged, shelf), command, judged.gate_time_ms)
+        if after is not None:
+            judged.connections[shelf] = after
+            body = connections_record(after)
+            kept = Outgoing(Destination.STATE, CONNECTIONS_KEY, body, target=shelf[0])
+            judged.outgoing.append((kept, shelf[1]))
+        line = trail_line(
+            kind="command_refused" if after is None else ORDERS[command["command"]],
+            object_name=shelf[0],
+            key=CONNECTIONS_KEY,
+            system=command["system"] or "",
+            event_id=None,
+            position=Position(record.topic, record.partition, record.offset),
+            reason="",
+            fields=[],
+            map_version=rules.ownership_map.version,
+            received_ms=record.timestamp,
+            gate_time_ms=judged.gate_time_ms,
+            by=command["by"],
+            note=command["note"] or None,
+        )
+        judged.outgoing.append((line, shelf[1]))
 
     def _act(self, judged: Judged, shelf: Shelf, context: Context, command: Mapping[str, Any] | None) -> None:
         state = self._state(judged, shelf, context.key) or NO_RECORD

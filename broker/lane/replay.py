@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from broker import topics
 from broker.access import KafkaAccess
+from broker.gate.connections import CONNECTIONS_KEY, connections_of
 from broker.gate.memory import memory_of
 from broker.gate.state import NO_RECORD, Memory
 from broker.lane.fold import remembering, revised
@@ -100,7 +101,9 @@ async def load_shelves(consumer: AIOKafkaConsumer, memory: SlotMemory, shelves: 
     remembered_of: dict[tuple[Shelf, bytes], Memory] = {}
     async for record in read_all(consumer, places):
         shelf = places[TopicPartition(record.topic, record.partition)]
-        if record.topic == topics.state(shelf[0]):
+        if record.key == CONNECTIONS_KEY:
+            memory.connections[shelf] = connections_of(envelopes().codec.decode(record.value))
+        elif record.topic == topics.state(shelf[0]):
             remembered_of[shelf, record.key] = memory_of(envelopes().codec.decode(record.value))
         else:
             before = memory.states.get(shelf, {}).get(record.key, NO_RECORD)

@@ -18,6 +18,7 @@ from aiokafka.errors import OffsetOutOfRangeError
 from broker import topics
 from broker.access import KafkaAccess
 from broker.lane.cycles import look_for_cycles
+from broker.lane.halts import Halts
 from broker.lane.judge import Judge, Judged
 from broker.lane.maps import MapFollower
 from broker.lane.order import batches, in_order
@@ -97,12 +98,14 @@ class Slot:
         judge = Judge(memory, self._worker)
         log.info("slot.opened", slot=self.number, sequence=memory.sequence, inputs=len(self._inputs))
         consumer = reader_of(self._access, fetch_max_wait_ms=POLL_MS)
+        halts = Halts(consumer)
         await consumer.start()
         try:
             while not self._stop.is_set():
                 if self._changed_inputs.is_set() or not consumer.assignment():
                     await self._assign(consumer, judge)
-                await self._round(consumer, writer, judge)
+                await halts.refresh(memory.connections)
+                await self._round(consumer, halts, writer, judge)
                 look_for_cycles()
         finally:
             await consumer.stop()
@@ -144,7 +147,7 @@ class Slot:
             what_to_do="Changes were deleted before they were judged. Publish them again, then reset.",
         )
 
-    async def _round(self, consumer: Any, writer: SlotWriter, judge: Judge) -> None:
+    async def _round(self, consumer: Any, halts: Halts, writer: SlotWriter, judge: Judge) -> None:
         try:
             fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=FETCH_RECORDS_MAX)
         except OffsetOutOfRangeError as error:
@@ -155,9 +158,9 @@ class Slot:
             return
         if not fetched:
             return
-        for records in batches(in_order(fetched.values())):
-            rules = self._maps.rules
-            assert rules is not None
+        rules = self._maps.rules
+        assert rules is not None
+        for records in batches(await halts.before_barriers(rules, in_order(fetched.values()))):
             batch = Batch(judge, rules, records, asyncio.get_running_loop().create_future())
             await self._submit(batch)
             judged = await batch.judged

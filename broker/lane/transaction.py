@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer
 
 from broker import topics
 from broker.access import KafkaAccess
-from broker.gate.route import ENVELOPE, Destination, Outgoing
+from broker.gate.outgoing import ENVELOPE, Destination, Outgoing
 from schemas.registry import envelopes
 
 BATCH_BYTES_MAX = 1024 * 1024

@@ -26,6 +26,8 @@ class CaseResult(StrEnum):
     ACCEPTED = "accepted"
     ANSWERED_OTHERWISE = "answered_otherwise"
     EXPIRED = "expired"
+    REDRIVEN = "redriven"
+    OVERTAKEN = "overtaken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,10 @@ _QUESTION_ANSWERED: Targets = {
     ("proposal_closed", "answered_otherwise"): (CaseState.CLOSED, CaseResult.ANSWERED_OTHERWISE),
     ("proposal_closed", "expired"): (CaseState.CLOSED, CaseResult.EXPIRED),
 }
-_KEPT: Targets = {("case_closed", "keep"): (CaseState.CLOSED, CaseResult.KEEP)}
+_KEPT: Targets = {
+    ("case_closed", result.value): (CaseState.CLOSED, result)
+    for result in (CaseResult.KEEP, CaseResult.REDRIVEN, CaseResult.OVERTAKEN)
+}
 
 TRANSITIONS: dict[CaseState, Targets] = {
     CaseState.OPEN: {**_KEPT, **_QUESTION_ANSWERED, ("proposal_opened", None): (CaseState.ASKED, None)},

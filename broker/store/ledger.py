@@ -24,6 +24,7 @@ OUTCOMES = (
     "duplicate",
     "stale",
     "parked",
+    "observed",
     "proposed",
     "refused",
     "quarantined",

@@ -15,7 +15,7 @@ from broker.store.case_states import Step, fold
 from broker.store.engine import add, upsert
 from broker.store.tables import cases, outcome_totals, trail
 
-COUNTED = frozenset({"echo", "stale", "duplicate", "parked", "refused", "proposed"})
+COUNTED = frozenset({"echo", "stale", "duplicate", "parked", "refused", "proposed", "observed"})
 """Kinds of line that are the outcome of a change; the others are steps."""
 
 

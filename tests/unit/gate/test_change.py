@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from broker.gate.route import Destination
+from broker.gate.outgoing import Destination
 from broker.rules import rules_of
 from schemas.codec import VALUE_LENGTH_MAX, frame
 from schemas.registry import FileRegistry
@@ -51,7 +51,7 @@ HOSTILE: list[tuple[str, dict[str, Any], str, str]] = [
     ("empty key", {"key": b""}, "unreadable", "bad_key"),
     ("key in pieces", {"key": "Zoe\u0308".encode()}, "unreadable", "bad_key"),
     ("no headers", {"headers": ()}, "unreadable", "malformed_envelope"),
-    ("no value", {"value": None}, "unreadable", "malformed_envelope"),
+    ("no value", {"value": None}, "quarantined", "not_hydrated"),
     ("another's topic", {"topic": "changes.erp.customer"}, "quarantined", "claim_mismatch"),
     ("another object", {"topic": "changes.crm.order"}, "quarantined", "claim_mismatch"),
     ("cut off", {"value": GOOD.value[:-1]}, "unreadable", "unreadable"),

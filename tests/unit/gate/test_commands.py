@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from broker.gate.route import Destination
+from broker.gate.outgoing import Destination
 from tests.gate_parts import Bench, Seen, encoded, money
 
 

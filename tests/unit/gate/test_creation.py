@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from broker.gate.route import Destination
+from broker.gate.outgoing import Destination
 from broker.rules import rules_of
 from schemas.codec import frame
 from tests.gate_parts import CUSTOMER, Bench, encoded, map_texts, money, object_document

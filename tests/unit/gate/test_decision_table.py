@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from broker.gate.outgoing import Destination
 from broker.gate.reason import BY_CODE, UNREADABLE_REASONS, Reason
-from broker.gate.route import Destination
 from broker.lane.judge import SlotMemory
+from broker.rules import rules_of
 from schemas.codec import VALUE_LENGTH_MAX, frame
 from schemas.keys import partition_of
-from tests.gate_parts import Bench, Record, Seen, encoded, money
+from tests.gate_parts import CUSTOMER, Bench, Record, Seen, encoded, map_texts, money, object_document
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "decision-table.md"
 HOUR_MS = 3_600_000
@@ -69,6 +70,21 @@ def phone_unowned(bench: Bench, record: Record) -> None:
     bench.rules = replace(bench.rules, ownership_map=changed)
 
 
+def name_is_erps(bench: Bench, record: Record) -> None:
+    handover = {"field": "name", "to": "erp", "valid_from": "2026-01-01T00:00:00Z"}
+    bench.rules = rules_of(map_texts(object_document(handover=[handover]), [CUSTOMER]), 2)
+
+
+def erp_is_observed(bench: Bench, record: Record) -> None:
+    systems = {"erp": {"read": "all", "state": "observe"}}
+    bench.rules = rules_of(map_texts(object_document(systems=systems), [CUSTOMER]), 2)
+
+
+WRONG |= {
+    "no_value": lambda _, r: setattr(r, "value", None),
+    "name_is_erps": name_is_erps,
+    "erp_is_observed": erp_is_observed,
+}
 WRONG |= {"order": order, "other_place": other_place, "phone_unowned": phone_unowned}
 
 
@@ -134,5 +150,5 @@ def test_a_reason(row: list[str]) -> None:
 def test_no_reason(row: list[str]) -> None:
     _, after, this, outcome = row
     seen = worked(after, this)
-    assert seen.outcome == outcome and len(seen.revisions) == 1
-    assert seen.reason == ("not_owner" if outcome == "partly_accepted" else "")
+    assert seen.outcome == outcome and len(seen.revisions) == (outcome != "observed")
+    assert seen.reason == ("not_owner" if outcome in ("partly_accepted", "observed") else "")

@@ -49,7 +49,7 @@ def judged(headers: Any, *, short: bool) -> Seen:
         ({"ce_id": b"seq:0:00"}, "stale"),
         ({"ce_id": b"seq:5"}, "accepted"),
         ({"ce_id": b"seq:0:03/again"}, "accepted"),
-        ({"ce_id": b"seq:1:00"}, "accepted"),
+        ({"ce_id": b"seq:1:00"}, "quarantined"),
         ({"ce_id": b"time:0:00"}, "accepted"),
         ({"ce_specversion": b"0.3"}, "unreadable"),
         ({"ce_source": b"/erp"}, "quarantined"),

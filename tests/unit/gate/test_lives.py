@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from broker.gate.route import Destination
+from broker.gate.outgoing import Destination
 from broker.rules import rules_of
 from tests.gate_parts import Bench, map_texts, money, object_document
 

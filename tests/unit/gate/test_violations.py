@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from broker.gate.route import Destination
+from broker.gate.outgoing import Destination
 from broker.rules import rules_of
 from tests.gate_parts import Bench, encoded, map_texts, money, object_document
 
