@@ -8,17 +8,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from broker import telemetry, topics
+from broker import telemetry
 from broker.access import KafkaAccess
-from broker.agents.indexer import partitions_of
+from broker.agents.orders import send_everywhere
 from broker.clock import now_ms
 from broker.commands import command_value
 
 TICK_EVERY_S = 60.0
-SEND_TIMEOUT_S = 20.0
 
 
 def tick_value(object_name: str, partition: int, issued_ms: int) -> bytes:
@@ -29,19 +27,10 @@ def tick_value(object_name: str, partition: int, issued_ms: int) -> bytes:
 
 async def tick_once(access: KafkaAccess, objects: Iterable[str]) -> int:
     """Send one tick to every partition; returns how many. Raises KafkaError, TimeoutError."""
-    places = await partitions_of(access, [topics.commands(name) for name in objects])
     issued_ms = now_ms()
-    producer = AIOKafkaProducer(acks="all", **access.client_options())
-    try:
-        await producer.start()
-        sent = []
-        for place in places:
-            value = tick_value(topics.parse_commands(place.topic) or "", place.partition, issued_ms)
-            sent.append(await producer.send(place.topic, value=value, key=b"", partition=place.partition))
-        await asyncio.wait_for(asyncio.gather(*sent), SEND_TIMEOUT_S)
-    finally:
-        await producer.stop()
-    return len(places)
+    return len(
+        await send_everywhere(access, objects, lambda name, number: tick_value(name, number, issued_ms))
+    )
 
 
 async def run_ticks(access: KafkaAccess, objects: Iterable[str], every_s: float = TICK_EVERY_S) -> None:

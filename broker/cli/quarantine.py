@@ -4,14 +4,18 @@ import asyncio
 from typing import Annotated, Any
 
 import typer
+from rich.progress import track
 
 from broker.cli.output import AsJson, CommandRefused, show, table_of
+from broker.clock import now_ms
 from broker.console.decisions import KafkaSender, decide, new_command_id
+from broker.console.redrives import orders_of
 from broker.console.words import reason_words
+from broker.gate.commands import ATTEMPTS_MAX
 from broker.settings import Settings
 from broker.store.cases import Case, CaseFilter, find_case, list_cases
 from broker.store.engine import open_store, reading
-from broker.store.trail import lines_of_case
+from broker.store.trail import attempts_of, lines_of_case
 
 app = typer.Typer(no_args_is_help=True, help="Writes that were held.")
 
@@ -125,4 +129,52 @@ def decide_case(
         {"command_id": command, "case": case_id},
         as_json=as_json,
         text=f"Sent: {choice} for {case_id}. It is done when the case says so.",
+    )
+
+
+@app.command("redrive")
+def redrive_cases(
+    case_ids: Annotated[
+        list[str] | None, typer.Argument(help="Cases; none = those that the options choose.")
+    ] = None,
+    by: Annotated[str, typer.Option(help="Who orders it.")] = "",
+    note: Annotated[str, typer.Option(help="Why.")] = "",
+    system: Annotated[str, typer.Option(help="Only writes of this system.")] = "",
+    reason: Annotated[str, typer.Option(help="Only cases with this reason, such as not_owner.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Judge held writes again, with today's map and today's records, as their recorded writer's.
+
+    Nothing newer is taken back: a write that was overtaken closes its case. Cut off, the command can be given again.
+    """
+    settings = Settings()
+    if not by:
+        raise CommandRefused("say who orders it [redrive.who] Give --by NAME.")
+    if not case_ids and not (system or reason):
+        raise CommandRefused("say which cases [redrive.which] Name cases, or give --system or --reason.")
+    with reading(open_store(settings.store_url)) as connection:
+        wanted = CaseFilter(state="undecided", system=system, reason=reason)
+        found = (
+            [_case(one)[0] for one in case_ids] if case_ids else list_cases(connection, wanted, limit=10_000)
+        )
+        tried = {case.case_id: attempts_of(connection, case.case_id) for case in found}
+    orders = orders_of(found, tried, by=by, note=note, issued_ms=now_ms())
+    sender = KafkaSender(settings.access("console"))
+
+    async def send() -> None:
+        try:
+            for order in track(orders, "Judging again", transient=True, disable=as_json):
+                await sender.send(*order)
+        finally:
+            await sender.close()
+
+    asyncio.run(send())
+    left = len(found) - len(orders)
+    show(
+        {"sent": len(orders), "left_out": left},
+        as_json=as_json,
+        text=f"{len(orders)} cases are judged again. {left} were left out: closed, kept by reference only, or "
+        f"judged {ATTEMPTS_MAX} times already."
+        if left
+        else f"{len(orders)} cases are judged again.",
     )

@@ -11,6 +11,7 @@ from broker.cli import (
     kafka,
     ledger,
     maps,
+    orders,
     people,
     prepare,
     processes,
@@ -39,6 +40,9 @@ for command in (
     processes.console,
     explain.explain,
     explain.status,
+    orders.pause,
+    orders.resume,
+    orders.source_reset,
     doctor.doctor,
 ):
     app.command()(command)

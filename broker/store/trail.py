@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from broker.store.case_states import Step, fold
 from broker.store.engine import add, upsert
@@ -71,6 +71,12 @@ def settle(connection: Connection, case_id: str) -> None:
         .where(cases.c.case_id == case_id)
         .values(state=standing.state, result=standing.result, state_ms=standing.since_ms)
     )
+
+
+def attempts_of(connection: Connection, case_id: str) -> int:
+    """How many times a case was judged again."""
+    lines = select(func.count()).select_from(trail)
+    return int(connection.scalar(lines.where(trail.c.case_id == case_id, trail.c.kind == "redriven")) or 0)
 
 
 def _in_order(query: Any) -> Any:
