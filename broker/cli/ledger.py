@@ -1,11 +1,13 @@
 """`solesource ledger verify`: does the open account balance, and does every batch follow from the one before."""
 
-from typing import Any
+from dataclasses import asdict
+from typing import Annotated, Any
 
 import typer
 
 from broker import topics
 from broker.cli.output import DIFFERENCES, AsJson, show, table_of
+from broker.cli.rejudging import rejudged
 from broker.kafka.reading import TopicReader
 from broker.lane.ledger import verify as verify_slot
 from broker.settings import Settings
@@ -44,9 +46,17 @@ def verified(settings: Settings) -> dict[str, Any]:
 
 
 @app.command()
-def verify(as_json: AsJson = False) -> None:
+def verify(
+    rejudge: Annotated[
+        bool, typer.Option("--rejudge", help="Also judge every change in the log again and compare.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Read the whole ledger and check it; exit status 2 when something does not hold."""
     found = verified(Settings())
+    if rejudge:
+        again = [asdict(fault) for fault in rejudged(Settings(), quiet=as_json)]
+        found |= {"rejudged": True, "faults": found["faults"] + again}
     rows = [{"outcome": outcome, "changes": count} for outcome, count in sorted(found["account"].items())]
     show(
         found,
@@ -56,6 +66,7 @@ def verify(as_json: AsJson = False) -> None:
     if not as_json:
         words = (
             "every batch follows from the one before"
+            + (", and judged again, every decision comes out the same" if rejudge else "")
             if not found["faults"]
             else f"{len(found['faults'])} faults"
         )

@@ -17,6 +17,7 @@ from broker.cli import (
     processes,
     quarantine,
     up,
+    why,
 )
 
 app = typer.Typer(
@@ -39,6 +40,7 @@ for command in (
     processes.control,
     processes.console,
     explain.explain,
+    why.why,
     explain.status,
     orders.pause,
     orders.resume,
