@@ -96,7 +96,7 @@ class ObjectMap:
         object.__setattr__(
             self,
             "sole_owner",
-            next(iter(owners)) if len(owners) == 1 and None not in self.owners.values() else None,
+            next(iter(owners)) if len(owners) == 1 and len(self.owners) == len(self.fields) else None,
         )
 
     def owner_of(self, name: str) -> str | None:

@@ -31,14 +31,14 @@ def rejudge(
         judge, sequence = Judge(memory, str(record["worker"])), int(record["sequence"])
         rules, batch = maps.get(record["map_version"]), _batch(record, memory.positions, inputs)
         if rules is None or batch is None:
-            missing = "the map" if rules is None else "its changes"
-            detail = f"cannot be judged again: {missing} of this batch are no longer in the log"
+            missing = f"map version {record['map_version']} is" if rules is None else "its changes are"
+            detail = f"cannot be judged again: {missing} no longer in the log"
             yield LedgerFault(slot, sequence, detail)
             return
         judged = judge.judge(rules, in_order(batch))
         differing = [name for name in _COMPARED if judged.ledger[name] != record[name]]
         if differing:
-            yield LedgerFault(slot, sequence, f"judged again, {', '.join(differing)} come out otherwise")
+            yield LedgerFault(slot, sequence, f"judged again, it comes out otherwise: {', '.join(differing)}")
             return
         judge.keep(judged)
         memory.positions = {name: int(offset) for name, offset in record["positions"].items()}

@@ -1,0 +1,91 @@
+"""Handovers: which terms are in force when, who is a former owner, and how an exception ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from broker.gate.connections import AS_MADE, connections_of, connections_record, ordered
+from broker.rules import FOREVER_MS, rules_of
+from ownership.map import ObjectMap
+from tests.gate_parts import CUSTOMER, FLAT, map_texts, object_document
+
+DAY = 86_400_000
+JAN = 1_767_225_600_000
+"""2026-01-01T00:00:00Z."""
+
+
+def entry(contract: Any = CUSTOMER, **document: Any) -> ObjectMap:
+    return rules_of(map_texts(object_document(**document), [contract]), 1).ownership_map.objects["customer"]
+
+
+def handover(field: str, to: str, day: int, until: int | None = None) -> dict[str, Any]:
+    rule = {"field": field, "to": to, "valid_from": f"2026-01-{day:02d}T00:00:00Z"}
+    if until is not None:
+        rule |= {"until": f"2026-01-{until:02d}T00:00:00+00:00", "reason": "r", "approved_by": "a"}
+    return rule
+
+
+def owners_of(found: ObjectMap, name: str, *days: float) -> list[str | None]:
+    return [found.at(JAN + round((day - 1) * DAY)).owner_of(name) for day in days]
+
+
+def test_the_terms_of_a_moment() -> None:
+    found = entry(handover=[handover("name", "erp", 3), handover("name", "crm", 5)])
+    assert owners_of(found, "name", 1, 2.999, 3, 4.999, 5, 300) == ["crm", "crm", "erp", "erp", "crm", "crm"]
+    assert owners_of(found, "email", 1, 4) == ["crm", "crm"]
+    assert [found.at(JAN + day * DAY).epochs.get("name", 1) for day in (0, 2, 4)] == [1, 2, 3]
+    assert found.at(JAN + 2 * DAY).former["name"] == {"crm"}
+    assert found.at(JAN + 4 * DAY).former["name"] == {"crm", "erp"}
+    assert found.at(JAN - DAY) is found and not found.former
+
+
+def test_the_whole_object_with_the_right_to_create_and_delete() -> None:
+    found = entry(handover=[handover("*", "billing", 2)])
+    later = found.at(JAN + DAY)
+    assert (later.create, later.delete, later.system_of_record) == ("billing",) * 3
+    assert later.sole_owner == "billing" and found.sole_owner is None
+    assert later.readers["billing"] is None and set(later.owners.values()) == {"billing"}
+    assert found.systems == later.systems and "crm" in later.writers, "whoever ever writes is listed"
+
+
+def test_an_exception_ends_by_itself() -> None:
+    found = entry(
+        handover=[handover("phone", "billing", 2, until=4)],
+        systems={"crm": {"read": "all"}, "erp": {"read": "all"}, "billing": {"read": "none"}},
+    )
+    assert owners_of(found, "phone", 1, 2, 3.9, 4) == ["crm", "billing", "billing", "crm"]
+    reads = ["billing" in found.at(JAN + day * DAY).readers for day in (0, 1, 3)]
+    assert reads == [False, True, False], "what it read for the exception it reads no longer"
+
+
+def test_a_term_that_ends_leaves_nobody() -> None:
+    fields = {"credit_limit": {"system_of_record": "erp", "until": "2026-01-03T00:00:00Z"}}
+    assert owners_of(entry(fields=fields), "credit_limit", 2, 3) == ["erp", None]
+    found = entry(FLAT, fields={"phone": {"until": "2026-01-03T00:00:00Z"}})
+    assert found.sole_owner == "crm" and found.at(JAN + 2 * DAY).sole_owner is None
+
+
+def test_the_short_way_is_for_the_terms_that_have_one_owner() -> None:
+    document = object_document(fields={}, handover=[handover("name", "erp", 2), handover("name", "crm", 4)])
+    (plan,) = rules_of(map_texts(document, [FLAT]), 1).express.values()
+    assert (plan.since_ms, plan.until_ms) == (JAN + 3 * DAY, FOREVER_MS)
+    document = object_document(fields={}, handover=[handover("*", "erp", 2)])
+    plans = rules_of(map_texts(document, [FLAT]), 1).express
+    assert plans["crm", "customer"].until_ms == plans["erp", "customer"].since_ms == JAN + DAY
+    watched = object_document(fields={}, systems={"crm": {"read": "all", "state": "observe"}})
+    assert not rules_of(map_texts(watched, [FLAT]), 1).express
+
+
+def test_orders_travel_and_repeat_without_effect() -> None:
+    pause = {"command": "pause", "system": "crm", "by": "ada", "note": "n", "incarnation": 0}
+    paused = ordered({}, pause, 5)
+    assert paused is not None and paused["crm"].paused and paused["crm"].by == "ada"
+    assert ordered(paused, pause, 6) is None, "paused already"
+    reset = ordered(paused, pause | {"command": "source_reset", "incarnation": 2}, 7)
+    assert reset is not None and reset["crm"].incarnation == 2 and reset["crm"].paused
+    assert ordered(reset, pause | {"command": "source_reset", "incarnation": 1}, 8) is None, "never back"
+    assert (
+        ordered({}, pause | {"system": None}, 5) is None
+        and ordered({}, pause | {"command": "resume"}, 5) is None
+    )
+    assert connections_of(connections_record(reset)) == reset and AS_MADE.incarnation == 0
