@@ -10,9 +10,11 @@ QUICK := tests/unit tests/property tests/test_tidy.py
 CORE_TESTS := $(addprefix tests/unit/,gate lane ownership schemas) $(addprefix tests/property/test_, \
 	decide_against_oracle.py express.py invariants.py wire.py)
 ONCE ?=
+SEED ?=
+SEEDS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check coverage-core bench lock clean
+.PHONY: help setup demo test test-all check simulate coverage-core bench lock clean
 
 help: ## this list
 	@echo "make <target>:"
@@ -70,6 +72,9 @@ check: $(VENV)/.dev ## style, types, direction of imports, quick tests
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -q -m "not integration and not browser" $(wildcard $(QUICK))
+
+simulate: $(VENV)/.dev ## the gate under faults, from a seed (SEED=17: its timeline; SEEDS=20000: that many)
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS))
 
 coverage-core: $(VENV)/.dev ## every branch of the gate, the map and the schemas is walked by their own tests
 	@HYPOTHESIS_PROFILE=quick $(BIN)/coverage run --branch --data-file=.coverage.core \

@@ -33,6 +33,7 @@ def verdict(
         "owner": owner,
         "authoritative": authoritative,
         "attempted": attempted,
+        "epoch": 1,
     }
 
 

@@ -58,7 +58,10 @@ class _Record:
     revision: int = 0
     last: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Field to (owner, event id) of its last accepted write; outlives the record, because versions never fall."""
+    former: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(field, writer) to the event id of its last accepted write, of those who own the field no more."""
     replaced: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    """(append time of the write that replaced it, values)"""
     not_accepted: dict[str, str] = field(default_factory=dict)
     """Writer to the id of its last write that was not wholly accepted, or that was a delete."""
     ended_by: tuple[str, str] | None = None
@@ -163,7 +166,11 @@ class Oracle:
     def _own(self, record: _Record, write: Write, name: str, current: Any, *, born: bool = False) -> Said:
         value = write.values.get(name)
         writer, event = record.last.get(name, ("", ""))
-        standing = compare(write.event, event) if writer == write.system else "newer"
+        event = event if writer == write.system else ""
+        before = record.former.get((name, write.system), "")
+        if not event and before and compare(write.event, before) != "newer":
+            return Said(name, "neutral", "stale")  # others owned it since
+        standing = compare(write.event, event) if event else "newer"
         if standing in ("same", "conflict") and value != current:
             return Said(name, "held", "version_conflict")
         if standing == "same":
@@ -252,12 +259,9 @@ class Oracle:
             )
         # a version that was accepted in a former life, or that waits already, is not news
         waits = {name: (w.write.system, w.write.event) for w in record.waiting for name in w.own}
-        known = record.last | waits
-        standings = {
-            name: compare(write.event, known[name][1])
-            for name in own
-            if name in known and known[name][0] == write.system
-        }
+        known = {name: self._last_of(record, write.system, name) for name in own}
+        known |= {name: event for name, (writer, event) in waits.items() if writer == write.system}
+        standings = {name: compare(write.event, known[name]) for name in own if known.get(name)}
         if "conflict" in standings.values():
             return self._stop(record, write, [Said(self.law.key_field, "held", "version_conflict")])
         if set(standings) == own and "newer" not in standings.values():
@@ -297,7 +301,7 @@ class Oracle:
         record.ended_by = (write.system, write.event)
         for name in self.law.owned_by(write.system):
             record.last[name] = (write.system, write.event)
-        self._forget_former_terms(record)
+        self._part_with_former_owners(record)
         record.not_accepted[write.system] = write.event  # sent again, it must not end the next life
         return Expected("accepted", "", changed=frozenset(self.law.owners))
 
@@ -322,31 +326,38 @@ class Oracle:
                 expected.questions += 1
         if accepted:
             if record.values is not None:
-                record.replaced.append((self.gate_ms, dict(record.values)))
+                record.replaced.append((write.received_ms, dict(record.values)))
             news = {name: write.values.get(name) for name in accepted}
             record.values = base | news
             stale = {s.field for s in said if s.reason == "stale"}
             for name in set(self._set(write)) & self.law.owned_by(write.system) - stale - stopped:
                 record.last[name] = (write.system, write.event)
-            self._forget_former_terms(record)
+            self._part_with_former_owners(record)
             expected.changed = frozenset(name for name in accepted if base[name] != news[name])
         elif again:
+            self._part_with_former_owners(record)
             expected.changed = frozenset()
         if expected.changed is not None:
             record.revision += 1
         return expected
 
-    def _forget_former_terms(self, record: _Record) -> None:
-        """Versions are compared within a term of an owner (epoch) only: a new revision tells the present owners'."""
-        for name, (writer, _) in list(record.last.items()):
+    def _part_with_former_owners(self, record: _Record) -> None:
+        """A revision names the owners of today; what others had said of a field counts when it comes back to them."""
+        for name, (writer, event) in list(record.last.items()):
             if writer != self.law.owners[name]:
+                record.former[name, writer] = event
                 del record.last[name]
+
+    def _last_of(self, record: _Record, system: str, name: str) -> str:
+        writer, event = record.last.get(name, ("", ""))
+        return event if writer == system else record.former.get((name, system), "")
 
     def _stop(self, record: _Record, write: Write, said: list[Said], drifted: Iterable[str] = ()) -> Expected:
         record.not_accepted[write.system] = write.event
         again = self._brake(record, write.system, drifted)
         expected = Expected(outcome_of(said), reason_of(said), cases=any(s.verdict == "held" for s in said))
         if again:
+            self._part_with_former_owners(record)
             record.revision += 1
             expected.changed, expected.reasserted = frozenset(), (write.system, again)
         return expected
@@ -381,4 +392,5 @@ class Oracle:
                     due.setdefault(system, set()).add(name)
             for system, names in due.items():
                 self._brake(record, system, names)
+                self._part_with_former_owners(record)
                 record.revision += 1

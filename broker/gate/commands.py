@@ -161,7 +161,7 @@ def _step(context: Context, command: Mapping[str, Any], kind: str, result: str) 
 
 def pass_time(context: Context, state: RecordState) -> tuple[RecordState, list[Outgoing]]:
     """What the passing of gate time does to one record: (state after, records to write)."""
-    due = elapse(state, context.gate_time_ms)
+    due = elapse(context.entry, state, context.gate_time_ms)
     if due.state is state:
         return state, []
     records = [memory(context.entry.name, context.key, due.state)]
@@ -199,7 +199,7 @@ def _asserted_again(context: Context, state: RecordState, due: Elapsed) -> list[
     )
     decision = Decision(Outcome.ECHO, None, context.ownership_map.version, due.state, writes=True)
     for number, target in enumerate(due.reassert, state.revision + 1):
-        now = RecordState(value=state.value, revision=number, owners=state.owners)
+        now = due.state._replace(revision=number)
         change = clock._replace(event_id=f"pause-ended:{number}")
         records.append(authoritative(change, decision._replace(state=now, reassert=target)))
     return [*records, *write_wars(clock, decision, state, context.gate_time_ms)]

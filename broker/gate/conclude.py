@@ -12,7 +12,8 @@ from broker.gate.change import Change, Values, case_id_of
 from broker.gate.decision import NEUTRAL, Decision, FieldVerdict, Outcome, Verdict, outcome_of, reason_of
 from broker.gate.fields import same
 from broker.gate.reason import Reason
-from broker.gate.state import PROPOSAL_MS, Memory, OpenProposal, Owners, RecordState, braked, remembered
+from broker.gate.state import PROPOSAL_MS, Memory, OpenProposal, RecordState, braked, remembered
+from broker.gate.terms import under
 from ownership.map import ObjectMap
 
 Decode = Callable[[bytes], Values]
@@ -34,6 +35,7 @@ def own_set(entry: ObjectMap, system: str, fields: frozenset[str] | None) -> fro
 
 
 def refuse(
+    entry: ObjectMap,
     map_version: int,
     state: RecordState,
     change: Change,
@@ -45,7 +47,11 @@ def refuse(
     allowed: frozenset[str] = frozenset()
     if restore is not None:
         memory, allowed = braked(memory, change.system, *restore)
-    after = state._replace(memory=memory, revision=state.revision + (1 if allowed else 0))
+    after = state._replace(memory=memory)
+    if allowed:
+        after = under(entry, after)._replace(
+            revision=state.revision + 1
+        )  # I4: a re-assertion is a revision too
     return Decision(
         outcome=outcome_of(verdicts),
         reason=reason_of(verdicts),
@@ -93,7 +99,7 @@ def conclude(
     if not accepted:
         if not again:
             return decision
-        after = decision.state._replace(revision=state.revision + 1)  # I4: a re-assertion is a revision too
+        after = under(entry, decision.state)._replace(revision=state.revision + 1)  # I4
         return decision._replace(state=after, writes=True)
     values = {**current, **{name: attempted.get(name) for name in accepted}}
     stale = frozenset(verdict.field for verdict in verdicts if verdict.verdict is Verdict.STALE)
@@ -101,13 +107,13 @@ def conclude(
     written = frozenset(
         name for name in judged_fields(entry, change) if entry.owner_of(name) == change.system
     )
-    after = RecordState(
+    told = (change.system, change.event_id)
+    after = under(entry, state._replace(memory=memory), told, written - stale - violations)._replace(
         value=change.value if untouched else encode(values),
         revision=state.revision + 1,  # I4: one more than the last revision of this key, always
-        owners=_owners(entry, state, change, written - stale - violations),
-        recent=state.recent if state.value is None else remembered(state.recent, state.value, gate_time_ms),
-        memory=memory,
     )
+    if state.value is not None:
+        after = after._replace(recent=remembered(state.recent, state.value, change.received_ms))
     changed = frozenset(name for name in accepted if not same(current.get(name), attempted.get(name)))
     return decision._replace(state=after, writes=True, changed=changed)
 
@@ -129,26 +135,6 @@ def _drifted(entry: ObjectMap, system: str, verdicts: Iterable[FieldVerdict]) ->
         if verdict.owner not in (None, system)
         and (verdict.reason is Reason.LATE_ECHO or verdict.verdict not in (Verdict.ACCEPTED, *NEUTRAL))
     ).intersection(entry.readable(system))
-
-
-def _owners(entry: ObjectMap, state: RecordState, change: Change, written: frozenset[str]) -> Owners:
-    """Per system of record its last accepted event, after `written` fields were accepted from this change."""
-    if entry.sole_owner == change.system and written.issuperset(entry.fields):
-        return ((change.system, change.event_id, None),)
-    groups: dict[tuple[str, str], set[str]] = {}
-    for name in entry.fields:
-        owner = entry.owner_of(name)
-        if owner is None:  # nobody's now: whose value it is stays known, and with it the version (I4)
-            last = state.last_write(name)
-        else:
-            last = (owner, change.event_id if name in written else state.version_of(owner, name) or "")
-        if last is not None:
-            groups.setdefault(last, set()).add(name)
-    rest = (entry.system_of_record, "")
-    of_record = [group for group in groups if group[0] == entry.system_of_record]
-    largest = max(of_record, key=lambda group: (len(groups[group]), group), default=rest)
-    named = sorted((*group, frozenset(names)) for group, names in groups.items() if group != largest)
-    return ((*largest, None), *named)
 
 
 def _answer(

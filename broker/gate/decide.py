@@ -6,7 +6,6 @@ A refused change leaves the very same state object behind, except for what must 
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -17,6 +16,7 @@ from broker.gate.decision import NEUTRAL, Decision, FieldVerdict, Outcome, Verdi
 from broker.gate.fields import Earlier, Judged, Standing, judge_field, standing, stopped
 from broker.gate.reason import UNREADABLE_REASONS, Reason
 from broker.gate.state import PARKED_MS, Grave, Memory, Owners, Parked, RecordState, lately
+from broker.gate.terms import grouped, parted
 from ownership.map import ObjectMap
 from schemas.errors import UnreadableValue
 
@@ -138,7 +138,7 @@ def _decide_missing(
     others = tuple(verdict for verdict in verdicts if verdict.verdict is not Verdict.ACCEPTED)
     lacking = FieldVerdict(entry.key_field, Verdict.HELD, Reason.INCOMPLETE_RECORD, entry.create)
     if not any(v.field == entry.key_field and v.verdict is Verdict.ACCEPTED for v in verdicts):
-        return refuse(map_version, state, change, (lacking, *others), None)
+        return refuse(entry, map_version, state, change, (lacking, *others), None)
     memory = state.memory
     if merged or memory.grave is not None:
         left = tuple(parked for parked in memory.parked if parked not in merged)
@@ -147,7 +147,7 @@ def _decide_missing(
     try:
         decision = conclude(entry, map_version, born, change, gate_time_ms, verdicts, base, decode, encode)
     except UnreadableValue:  # a field that the contract does not let be null has no value yet
-        return refuse(map_version, state, change, (lacking, *others), None)
+        return refuse(entry, map_version, state, change, (lacking, *others), None)
     filled = frozenset(name for name, value in base.items() if value is not None)
     return decision._replace(merged=merged, changed=decision.changed | filled)
 
@@ -162,7 +162,7 @@ def _against_former_life(
         return Decision(Outcome.DUPLICATE, Reason.DUPLICATE, map_version, state)
     if Standing.CLASH in found:
         clash = FieldVerdict(entry.key_field, Verdict.HELD, Reason.VERSION_CONFLICT, entry.create)
-        return refuse(map_version, state, change, (clash,), None)
+        return refuse(entry, map_version, state, change, (clash,), None)
     if Standing.OLDER in found:
         return _neutral(map_version, state, Outcome.STALE, Reason.STALE, entry.key_field, entry.create)
     return None
@@ -172,14 +172,14 @@ def _last_told(entry: ObjectMap, state: RecordState, waiting: Iterable[Parked]) 
     """Per owner its last events for a record that does not exist: of its former life, and of what waits for it."""
     grave = state.memory.grave
     former = state._replace(owners=grave.owners if grave is not None else ())
-    told = {name: (owner, former.version_of(owner, name) or "") for name, owner in entry.owners.items()}
+    told = {
+        name: (owner, former.version_of(owner, name) or former.former_version_of(owner, name) or "")
+        for name, owner in entry.owners.items()
+    }
     for parked in waiting:
         told |= dict.fromkeys(own_set(entry, parked.system, parked.fields), (parked.system, parked.event_id))
-    groups: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-    for name, last in told.items():
-        if last[1]:
-            groups[last].add(name)
-    return tuple((*last, frozenset(names)) for last, names in groups.items())
+    groups = grouped((name, last) for name, last in told.items() if last[1])
+    return tuple((*last, names) for last, names in groups.items())
 
 
 def _decide_early(entry: ObjectMap, map_version: int, state: RecordState, change: Change) -> Decision:
@@ -191,14 +191,14 @@ def _decide_early(entry: ObjectMap, map_version: int, state: RecordState, change
             stopped(entry, system, name, Reason.NOT_CREATE_AUTHORITY, None, attempted.get(name))
             for name in judged_fields(entry, change)
         )
-        return refuse(map_version, state, change, verdicts, None)
+        return refuse(entry, map_version, state, change, verdicts, None)
     known = state._replace(owners=_last_told(entry, state, state.memory.parked))
     found = {
         name: standing(change.event_id, last) for name in owned if (last := known.version_of(system, name))
     }
     if Standing.CLASH in found.values():
         clash = FieldVerdict(entry.key_field, Verdict.HELD, Reason.VERSION_CONFLICT, system)
-        return refuse(map_version, state, change, (clash,), None)
+        return refuse(entry, map_version, state, change, (clash,), None)
     news = frozenset(name for name in owned if found.get(name, Standing.NEWER) is Standing.NEWER)
     if not news and Standing.SAME in found.values():
         return Decision(Outcome.DUPLICATE, Reason.DUPLICATE, map_version, state)
@@ -255,11 +255,11 @@ def _decide_delete(
     if change.system != entry.delete:
         held = stopped(entry, change.system, key, Reason.NOT_DELETE_AUTHORITY, None, None, owner=entry.delete)
         lost = entry.readable(change.system) - own_set(entry, change.system, None)
-        return refuse(map_version, state, change, (held,), (lost, gate_time_ms) if lost else None)
+        return refuse(entry, map_version, state, change, (held,), (lost, gate_time_ms) if lost else None)
     found = _standings(state.owners, change)
     if not found.isdisjoint((Standing.SAME, Standing.CLASH)):
         clash = FieldVerdict(key, Verdict.HELD, Reason.VERSION_CONFLICT, entry.delete)
-        return refuse(map_version, state, change, (clash,), None)
+        return refuse(entry, map_version, state, change, (clash,), None)
     if Standing.OLDER in found:
         return _neutral(map_version, state, Outcome.STALE, Reason.STALE, key, entry.delete)
     owners = _owners_at_death(entry, state, change)
@@ -280,6 +280,7 @@ def _decide_delete(
                 # Sent again after a re-creation, the same delete must not end the new life.
                 held={**state.memory.held, change.system: change.event_id},
                 parked=state.memory.parked,
+                former=parted(entry, state).former,
             ),
         ),
     )
@@ -287,11 +288,12 @@ def _decide_delete(
 
 def _owners_at_death(entry: ObjectMap, state: RecordState, change: Change) -> Owners:
     """What the grave keeps: the delete, and the last event of every other owner, because versions never fall (I4)."""
-    others: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-    for name, owner in entry.owners.items():
-        if owner != change.system and (event := state.version_of(owner, name)):
-            others[owner, event].add(name)
-    named = sorted((*last, frozenset(names)) for last, names in others.items())
+    others = grouped(
+        (name, (owner, event))
+        for name, owner in entry.owners.items()
+        if owner != change.system and (event := state.version_of(owner, name))
+    )
+    named = sorted((*last, names) for last, names in others.items())
     return ((change.system, change.event_id, None), *named)
 
 

@@ -72,7 +72,6 @@ def express(
     value: bytes | None,
     headers: Headers,
     received_ms: int,
-    gate_time_ms: int,
 ) -> tuple[RecordState, Outgoing] | None:
     """(state after, new revision), or None: take the long way. `state` None = there is no such record yet."""
     if value is None or len(value) > VALUE_LENGTH_MAX or not value.startswith(plan.frame):
@@ -96,7 +95,7 @@ def express(
     changed = plan.differences(value, current)
     if not changed or changed & plan.key_bit:  # the record's own key stands in its value
         return None
-    recent = remembered(state.recent, current, gate_time_ms)
+    recent = remembered(state.recent, current, received_ms)
     after = RecordState(value, state.revision + 1, owners, recent, state.memory)  # I4
     return after, _revision(plan, key, after, headers[4], name, changed, received_ms)
 

@@ -84,6 +84,9 @@ def _judge_own(
     judged: Judged, name: str, owner: str, current: Any, attempted: Any, *, equal: bool
 ) -> FieldVerdict:
     last = judged.state.version_of(owner, name)
+    before = "" if last else judged.state.former_version_of(owner, name)
+    if before and standing(judged.event_id, before) is not Standing.NEWER:  # I4: others owned it in between
+        return FieldVerdict(name, Verdict.STALE, Reason.STALE, owner, current, attempted)
     found = standing(judged.event_id, last) if last else Standing.NEWER
     if found in (Standing.SAME, Standing.CLASH) and not equal:
         return FieldVerdict(name, Verdict.HELD, Reason.VERSION_CONFLICT, owner, current, attempted)

@@ -60,6 +60,7 @@ def memory_record(memory: Memory) -> dict[str, Any]:
             }
             for q in memory.proposals
         ],
+        "former": format_owners(memory.former),
         "connections": [],
     }
 
@@ -80,4 +81,5 @@ def memory_of(record: Mapping[str, Any]) -> Memory:
         ),
         reassertions=tuple(Reasserted(**r) for r in record["reassertions"]),
         proposals=tuple(OpenProposal(**q) for q in record["proposals"]),
+        former=parse_owners(record["former"]),
     )

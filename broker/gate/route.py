@@ -251,6 +251,11 @@ def _trail(change: Change, decision: Decision, gate_time_ms: int) -> Iterator[Ou
         yield trail(
             change, decision, gate_time_ms, decision.outcome.value, fields, revision=decision.acknowledges
         )
+    elif decision.outcome is Outcome.PARTLY_ACCEPTED and not any(
+        verdict.verdict is Verdict.HELD for verdict in decision.verdicts
+    ):  # where fields are held, their case tells it
+        stopped = [v.field for v in decision.verdicts if v.verdict in (Verdict.REFUSED, Verdict.PROPOSED)]
+        yield trail(change, decision, gate_time_ms, decision.outcome.value, stopped)
     if decision.reassert is not None:
         again = sorted(decision.reassert[1])
         yield trail(change, decision, gate_time_ms, "reasserted", again, revision=decision.state.revision)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 RECENT_MAX = 64
 RECENT_MS = 3_600_000
-"""Replaced values are kept for an hour of gate time: as long as `min.compaction.lag.ms` keeps them in the log, so
+"""Replaced values are kept for an hour: as long as `min.compaction.lag.ms` keeps them in the log, so
 that a rebuilt slot knows the same ones. They tell a late echo from a violation (decision 0004)."""
 PARKED_MS = 24 * 3_600_000
 BRAKE_MS = 2_000
@@ -89,6 +89,8 @@ class Memory:
     parked: tuple[Parked, ...] = ()
     reassertions: tuple[Reasserted, ...] = ()
     proposals: tuple[OpenProposal, ...] = ()
+    former: Owners = ()
+    """Last accepted events of systems for fields that they own no more."""
 
     @property
     def waits(self) -> bool:
@@ -107,7 +109,7 @@ class RecordState(NamedTuple):
     revision: int = 0
     owners: Owners = ()
     recent: tuple[tuple[int, bytes], ...] = ()
-    """(gate time when replaced, value) of replaced values, newest last."""
+    """(append time of the change that replaced it, value) of replaced values, newest last."""
     memory: Memory = NO_MEMORY
 
     def last_write(self, name: str) -> tuple[str, str] | None:
@@ -125,17 +127,27 @@ class RecordState(NamedTuple):
         last = self.last_write(name)
         return last[1] if last is not None and last[0] == system else None
 
+    def former_version_of(self, system: str, name: str) -> str | None:
+        """Event id of the last accepted write of a field by `system` in an earlier term of it."""
+        for former, event, fields in self.memory.former:
+            if former == system and fields is not None and name in fields:
+                return event
+        return None
+
 
 NO_RECORD = RecordState()
 
 
 def remembered(
-    recent: tuple[tuple[int, bytes], ...], replaced: bytes, gate_time_ms: int
+    recent: tuple[tuple[int, bytes], ...], replaced: bytes, received_ms: int
 ) -> tuple[tuple[int, bytes], ...]:
-    """`recent` with one more replaced value, without those that are too old or too many."""
-    if not recent or (len(recent) < RECENT_MAX and gate_time_ms - recent[0][0] < RECENT_MS):
-        return (*recent, (gate_time_ms, replaced))  # by far the most frequent case
-    return (*lately(recent, gate_time_ms)[-(RECENT_MAX - 1) :], (gate_time_ms, replaced))
+    """`recent` with one more value, replaced by a change appended at `received_ms`; without the too old or too many.
+
+    By append time, which the log tells for ever, and not by gate time: a slot that opens knows the same values (I5).
+    """
+    if not recent or (len(recent) < RECENT_MAX and received_ms - recent[0][0] < RECENT_MS):
+        return (*recent, (received_ms, replaced))  # by far the most frequent case
+    return (*lately(recent, received_ms)[-(RECENT_MAX - 1) :], (received_ms, replaced))
 
 
 def lately(recent: tuple[tuple[int, bytes], ...], gate_time_ms: int) -> tuple[tuple[int, bytes], ...]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from broker.gate.state import PARKED_MS, PROPOSAL_MS, OpenProposal, Parked, RecordState, braked
+from broker.gate.terms import under
 from ownership.map import ObjectMap
 
 
@@ -25,15 +26,15 @@ class Elapsed:
     """(system, fields): one revision each, in this order."""
 
 
-def elapse(state: RecordState, gate_time_ms: int) -> Elapsed:
+def elapse(entry: ObjectMap, state: RecordState, gate_time_ms: int) -> Elapsed:
     """What the passing of gate time does to one record."""
     memory = state.memory
     expired = tuple(parked for parked in memory.parked if gate_time_ms - parked.received_ms > PARKED_MS)
     unanswered = tuple(proposal for proposal in memory.proposals if gate_time_ms > proposal.expires_ms)
     due: defaultdict[str, set[str]] = defaultdict(set)
-    for entry in memory.reassertions:
-        if entry.pending and gate_time_ms >= entry.due_ms and state.value is not None:
-            due[entry.system].add(entry.field)
+    for brake in memory.reassertions:
+        if brake.pending and gate_time_ms >= brake.due_ms and state.value is not None:
+            due[brake.system].add(brake.field)
     if not (expired or unanswered or due):
         return Elapsed(state=state)
     memory = replace(
@@ -44,7 +45,9 @@ def elapse(state: RecordState, gate_time_ms: int) -> Elapsed:
     reassert = tuple((system, frozenset(names)) for system, names in sorted(due.items()))
     for system, names in reassert:
         memory, _ = braked(memory, system, names, gate_time_ms)
-    after = state._replace(memory=memory, revision=state.revision + len(reassert))  # I4
+    after = state._replace(memory=memory)
+    if reassert:
+        after = under(entry, after)._replace(revision=state.revision + len(reassert))  # I4
     return Elapsed(state=after, expired=expired, unanswered=unanswered, reassert=reassert)
 
 

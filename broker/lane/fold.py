@@ -1,7 +1,6 @@
 """What a slot knew of a record, folded from the log: authoritative records in their order, then the last memory.
 
-Pure. Must give what judging had left behind (a property test compares them), but for the bounds of `recent`, which
-count from the record's append time instead of from gate time.
+Pure. Must give what judging had left behind: a property test compares them.
 """
 
 from __future__ import annotations
@@ -11,14 +10,14 @@ from schemas.authoritative import parse_authoritative
 from schemas.envelope import Headers
 
 
-def revised(before: RecordState, value: bytes | None, headers: Headers, appended_ms: int) -> RecordState:
+def revised(before: RecordState, value: bytes | None, headers: Headers) -> RecordState:
     """The state after one authoritative record. Raises MalformedEnvelope when the gate did not write it."""
     envelope = parse_authoritative(headers)
     recent = before.recent
     if value is None:
         recent = ()
     elif before.value is not None and before.value != value:
-        recent = remembered(recent, before.value, appended_ms)
+        recent = remembered(recent, before.value, envelope.ingress_ms)
     return RecordState(value=value, revision=envelope.revision, owners=envelope.owners, recent=recent)
 
 

@@ -223,7 +223,7 @@ class Judge:
         if state is None and not _is_placed(key, source.shelf[1], source.partitions):
             return False
         received_ms = record.timestamp
-        taken = express(plan, state, key, record.value, record.headers, received_ms, judged.gate_time_ms)
+        taken = express(plan, state, key, record.value, record.headers, received_ms)
         if taken is None:
             return False
         source.expressed += 1

@@ -107,7 +107,7 @@ async def load_shelves(consumer: AIOKafkaConsumer, memory: SlotMemory, shelves: 
             remembered_of[shelf, record.key] = memory_of(envelopes().codec.decode(record.value))
         else:
             before = memory.states.get(shelf, {}).get(record.key, NO_RECORD)
-            after = revised(before, record.value, record.headers, record.timestamp)
+            after = revised(before, record.value, record.headers)
             restore(memory, shelf, record.key, after)
     for (shelf, key), kept in remembered_of.items():
         state = memory.states.get(shelf, {}).get(key, NO_RECORD)

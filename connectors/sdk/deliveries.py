@@ -44,7 +44,8 @@ def next_update(
     """
     if before is not None and envelope.revision <= before.revision:
         return None
-    fresh = before is None or before.deleted
+    # Nothing was applied of this life of the record yet; an update that waits may already be about to create it.
+    fresh = before is None or before.deleted or (isinstance(before, Update) and before.created)
     # A revision in between was never seen (compacted away) or was given up: patching would leave its fields
     # behind.
     gap = before is not None and envelope.revision != before.revision + 1
@@ -68,7 +69,7 @@ def next_update(
         values=values,
         write=write,
         writable=writable,
-        created=fresh or (isinstance(before, Update) and before.created),
+        created=fresh,
         cause=envelope.causation,
         time_ms=envelope.time_ms,
         ingress_ms=envelope.ingress_ms,

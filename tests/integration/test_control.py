@@ -175,6 +175,7 @@ async def test_the_database_may_go_away_and_come_back(access: KafkaAccess, postg
         await asyncio.to_thread(postgres.up)
         await becomes(lambda: complete(engine))
     finally:
+        await asyncio.to_thread(postgres.up)  # others use it too, also when this test fails
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -124,11 +124,11 @@ def the_log_says_what_the_slot_knows(bench: Bench) -> None:
     found: dict[bytes, RecordState] = {}
     memories: dict[bytes, Any] = {}
     ordered: Connections = {}
-    for gate_ms, outgoing in bench.written:
+    for _, outgoing in bench.written:
         if outgoing.destination is Destination.AUTHORITATIVE:
             before = found.get(outgoing.key, NO_RECORD)
             body = encoded(outgoing)
-            found[outgoing.key] = revised(before, body, outgoing.headers, gate_ms)
+            found[outgoing.key] = revised(before, body, outgoing.headers)
         elif outgoing.key == CONNECTIONS_KEY and outgoing.destination is Destination.STATE:
             ordered = connections_of(envelopes().codec.decode(encoded(outgoing) or b""))
         elif outgoing.destination is Destination.STATE:

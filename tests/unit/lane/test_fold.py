@@ -57,6 +57,6 @@ def test_a_record_is_folded() -> None:
     state = NO_RECORD
     revisions = [o for _, o in bench.written if o.destination.value == "authoritative"]
     for number, outgoing in enumerate(revisions):
-        state = revised(state, outgoing.body, outgoing.headers, number)  # type: ignore[arg-type]
+        state = revised(state, outgoing.body, outgoing.headers)  # type: ignore[arg-type]
         assert len(state.recent) == (1 if number == 1 else 0)
     assert (state.value, state.revision, state.owners) == (None, 3, bench.state().owners)
