@@ -16,7 +16,8 @@ import yaml
 from broker.commands import command_value
 from broker.gate.outgoing import ENVELOPE, Destination, Outgoing
 from broker.gate.state import NO_RECORD, RecordState
-from broker.lane.judge import Judge, Judged, SlotMemory
+from broker.lane.judge import Judge, Judged
+from broker.lane.memory import SlotMemory
 from broker.rules import Rules, rules_of
 from schemas.authoritative import AuthoritativeEnvelope, parse_authoritative
 from schemas.envelope import change_headers
@@ -43,6 +44,8 @@ FLAT = {
 }
 """The same without logical types: its values need not be decoded to be passed on."""
 SYSTEMS = ("crm", "erp", "billing")
+BESIDE_AN_OUTCOME = ("write_war", "owner_went_back", "holds_rose")
+"""Reasons of cases that tell how things have gone for a while, not what became of one change."""
 
 
 def object_document(**changed: Any) -> dict[str, Any]:

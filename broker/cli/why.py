@@ -9,6 +9,7 @@ from broker import topics
 from broker.cli.output import AsJson, CommandRefused, show
 from broker.console.words import OUTCOMES, reason_words
 from broker.gate.decision import Outcome
+from broker.gate.reason import BESIDE_AN_OUTCOME, Reason
 from broker.kafka.reading import TopicReader
 from broker.rules import rules_of
 from broker.settings import Settings
@@ -18,6 +19,8 @@ from schemas.errors import SchemaError
 from schemas.registry import envelopes
 
 Place = tuple[str, int, int]
+_TOLD_LATER = {reason.code for reason in (*BESIDE_AN_OUTCOME, Reason.PARKED_EXPIRED)}
+"""Reasons of cases that are not the outcome of the change they show."""
 
 
 def why(
@@ -75,7 +78,7 @@ def _became(reader: TopicReader, place: Place, key: bytes, event: str, slots: in
         "batch": batch["sequence"],
     }
     for case in _at(reader, topics.QUARANTINE, place, batch["slot"]):
-        if case["reason"] in ("write_war", "parked_expired"):
+        if case["reason"] in _TOLD_LATER:
             continue
         told |= {
             "case": case["case_id"],

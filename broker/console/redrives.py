@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from broker import topics
 from broker.commands import command_value
 from broker.gate.commands import ATTEMPTS_MAX, REDRIVE
+from broker.gate.reason import BESIDE_AN_OUTCOME, BY_CODE
 from broker.store.case_states import CaseState
 from broker.store.cases import Case
 
@@ -19,15 +20,15 @@ def orders_of(
 ) -> list[Order]:
     """The orders, oldest write first: the writes of one record are judged again in the order in which they came.
 
-    `tried`: how many times each was judged again already. Left out: closed ones, those kept by reference only, write
-    wars, and those judged again too often.
+    `tried`: how many times each was judged again already. Left out: closed ones, those kept by reference only, those
+    that tell how things have gone for a while, and those judged again too often.
     """
     able = [
         case
         for case in cases
         if case.state is not CaseState.CLOSED
         and not case.by_reference
-        and case.reason != "write_war"
+        and BY_CODE[case.reason] not in BESIDE_AN_OUTCOME
         and tried.get(case.case_id, 0) < ATTEMPTS_MAX
     ]
     return [

@@ -117,6 +117,16 @@ class Reason(Enum):
         "Two systems keep overwriting each other's value of one field.",
         "Stop the system that does not own the field from writing it; its connector or a job in it sends old values.",
     )
+    OWNER_WENT_BACK = (
+        "owner_went_back",
+        "The owner keeps sending versions that are older than what it sent before.",
+        "Find out whether its system was restored. If so, record it with `solesource source-reset`; else nothing.",
+    )
+    HOLDS_ROSE = (
+        "holds_rose",
+        "Suddenly most changes of this system are held, so no more of them are taken in.",
+        "Look at what changed just before: system, connector or ownership map. Then `solesource resume`.",
+    )
     PARKED_EXPIRED = (
         "parked_expired",
         "The write waited for its record, and the record was never created.",
@@ -161,3 +171,5 @@ UNREADABLE_REASONS = frozenset(
     }
 )
 """Reasons whose outcome is *unreadable*: it could not be decoded, or exceeds a limit."""
+BESIDE_AN_OUTCOME = frozenset({Reason.WRITE_WAR, Reason.OWNER_WENT_BACK, Reason.HOLDS_ROSE})
+"""Reasons of cases that tell how things have gone for a while, beside the outcome of the change that showed it."""

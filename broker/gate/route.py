@@ -37,7 +37,7 @@ def route(change: Change, decision: Decision, before: RecordState, gate_time_ms:
     held = [v for v in decision.verdicts if v.verdict is Verdict.HELD]
     if decision.outcome in (Outcome.UNREADABLE, Outcome.QUARANTINED) or held:
         records.append(
-            Outgoing(Destination.QUARANTINE, change.key, _case(change, decision, before, gate_time_ms))
+            Outgoing(Destination.QUARANTINE, change.key, case_body(change, decision, before, gate_time_ms))
         )
     if (refusal := _refusal(change, decision, gate_time_ms)) is not None:
         records.append(Outgoing(Destination.REFUSALS, change.key, refusal, target=change.system))
@@ -76,7 +76,7 @@ def write_wars(
             verdicts=(verdict,),
         )
         told = change._replace(system=entry.system)
-        body = _case(told, war, before, gate_time_ms) | {
+        body = case_body(told, war, before, gate_time_ms) | {
             "case_id": f"{case_id_of(change.position)}.war.{entry.field}"
         }
         yield Outgoing(Destination.QUARANTINE, change.key, body)
@@ -179,7 +179,7 @@ def _verdict(verdict: FieldVerdict) -> dict[str, Any]:
     }
 
 
-def _case(change: Change, decision: Decision, before: RecordState, gate_time_ms: int) -> dict[str, Any]:
+def case_body(change: Change, decision: Decision, before: RecordState, gate_time_ms: int) -> dict[str, Any]:
     by_reference = decision.reason is Reason.TOO_LARGE
     return {
         "case_id": case_id_of(change.position),

@@ -16,7 +16,7 @@ from aiokafka import TopicPartition
 
 from broker import topics
 from broker.gate.connections import Connections
-from broker.lane.judge import Shelf
+from broker.lane.memory import Shelf
 from broker.rules import Rules
 from ownership.map import OwnershipMap
 

@@ -17,6 +17,8 @@ from broker.gate.commands import TICK, Context, judge_command, pass_time
 from broker.gate.connections import (
     CONNECTIONS_KEY,
     ORDERS,
+    PAUSE,
+    RESUME,
     Connections,
     confirmed,
     connections_record,
@@ -30,13 +32,13 @@ from broker.gate.reason import Reason
 from broker.gate.route import route
 from broker.gate.state import NO_RECORD, RecordState
 from broker.gate.trail import trail_line
+from broker.gate.watch import Watch, watched
+from broker.lane import alarms
 from broker.lane.ledger import chain_of
+from broker.lane.memory import Shelf, SlotMemory
 from broker.rules import Rules
 from schemas.errors import SchemaError
 from schemas.keys import partition_of
-
-Shelf = tuple[str, int]
-"""(object, partition): where a key belongs."""
 
 
 class LogRecord(Protocol):
@@ -49,24 +51,6 @@ class LogRecord(Protocol):
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
-
-
-@dataclass(slots=True)
-class SlotMemory:
-    """What a slot knows between batches; rebuilt from the log when the slot opens."""
-
-    slot: int
-    states: dict[Shelf, dict[bytes, RecordState]] = field(default_factory=dict)
-    waiting: dict[Shelf, set[bytes]] = field(default_factory=dict)
-    partitions: dict[str, int] = field(default_factory=dict)
-    """Partitions of each object, to tell a misrouted key."""
-    connections: dict[Shelf, Connections] = field(default_factory=dict)
-    """What was ordered for the systems' ways in."""
-    positions: dict[str, int] = field(default_factory=dict)
-    gate_time_ms: int = 0
-    sequence: int = 0
-    chain: bytes = b""
-    map_version: int = 0
 
 
 @dataclass(slots=True)
@@ -87,6 +71,7 @@ class Judged:
     considered: set[tuple[Shelf, bytes]] = field(default_factory=set)
     """States of the long way or a command; the short way changes nothing that waits."""
     connections: dict[Shelf, Connections] = field(default_factory=dict)
+    watches: dict[str, Watch] = field(default_factory=dict)
     gate_time_ms: int = 0
 
 
@@ -105,6 +90,7 @@ class _Input:
     partitions: int | None
     read_to: int = 0
     expressed: int = 0
+    going: alarms.Going = field(default_factory=alarms.Going)
 
 
 class Judge:
@@ -128,7 +114,7 @@ class Judge:
             if source.plan is not None and self._expressed(source, source.plan, judged, record):
                 continue
             if source.system is not None:
-                self._change(rules, judged, record, source.system, source.shelf)
+                self._change(rules, judged, record, source, source.system)
             else:
                 judged.commands += 1
                 self._command(rules, judged, record, source.shelf)
@@ -137,6 +123,9 @@ class Judge:
         if short:
             judged.account["accepted"] += short
             judged.revisions += short
+        for source in inputs.values():
+            if source.system is not None:
+                self._watch(rules, judged, source, source.system)
         judged.ledger = self._ledger(rules, judged, {**self.memory.positions, **moved})
         return judged
 
@@ -162,13 +151,7 @@ class Judge:
             waiting = memory.waiting.setdefault(shelf, set())
             (waiting.add if judged.states[shelf][key].memory.waits else waiting.discard)(key)
         memory.connections.update(judged.connections)
-        ledger = judged.ledger
-        memory.positions, memory.gate_time_ms = dict(ledger["positions"]), judged.gate_time_ms
-        memory.sequence, memory.chain, memory.map_version = (
-            ledger["sequence"],
-            ledger["chain"],
-            ledger["map_version"],
-        )
+        memory.follow(judged.ledger)
 
     def _state(self, judged: Judged, shelf: Shelf, key: bytes) -> RecordState | None:
         pending = judged.states.get(shelf)
@@ -176,8 +159,8 @@ class Judge:
             return pending[key]
         return self.memory.states.get(shelf, {}).get(key)
 
-    def _change(self, rules: Rules, judged: Judged, record: LogRecord, system: str, shelf: Shelf) -> None:
-        object_name = shelf[0]
+    def _change(self, rules: Rules, judged: Judged, record: LogRecord, source: _Input, system: str) -> None:
+        shelf, object_name = source.shelf, source.shelf[0]
         change = read(
             rules.ownership_map,
             rules.readers,
@@ -206,6 +189,7 @@ class Judge:
             encode=reader.encode if reader else _nothing,
         )
         self._count(judged, change, decision)
+        source.going.saw(change, decision, state)
         if decision.state is not state:
             judged.states.setdefault(shelf, {})[change.key] = decision.state
             judged.considered.add((shelf, change.key))
@@ -265,7 +249,8 @@ class Judge:
         except SchemaError:
             return  # counted as a command; only control and console may write here
         if command["command"] in ORDERS:
-            self._order(rules, judged, record, shelf, command)
+            place = Position(record.topic, record.partition, record.offset)
+            self._order(rules, judged, place, record.timestamp, shelf, command)
             return
         tick = command["command"] == TICK
         if tick:
@@ -285,12 +270,45 @@ class Judge:
             )
             self._act(judged, shelf, context, None if tick else command)
 
+    def _watch(self, rules: Rules, judged: Judged, source: _Input, system: str) -> None:
+        """How the changes of one input went in this batch; a breaker that trips pauses its system."""
+        shelf, name, going = source.shelf, source.name.decode(), source.going
+        known = judged.watches.get(name) or self.memory.watches.get(name, Watch())
+        going.tally.express(source.expressed)
+        judged.watches[name], tripped = watched(known, going.tally)
+        version = rules.ownership_map.version
+        setting = alarms.Setting(version, self._map_since(judged, version), judged.gate_time_ms)
+        for case in alarms.cases(going, tripped, setting):
+            judged.outgoing.append((case, shelf[1]))
+            assert isinstance(case.body, Mapping)
+            if case.body["reason"] == Reason.HOLDS_ROSE.code:
+                order = {
+                    "command": PAUSE,
+                    "system": system,
+                    "by": alarms.BREAKER,
+                    "note": case.body["detail"],
+                }
+                place = Position(case.body["topic"], case.body["partition"], case.body["offset"])
+                self._order(rules, judged, place, case.body["received_ms"], shelf, order)
+
+    def _map_since(self, judged: Judged, version: int) -> int:
+        known = self.memory.map_version == version
+        return self.memory.map_since_ms if known else judged.gate_time_ms
+
     def _order(
-        self, rules: Rules, judged: Judged, record: LogRecord, shelf: Shelf, command: Mapping[str, Any]
+        self,
+        rules: Rules,
+        judged: Judged,
+        place: Position,
+        received_ms: int,
+        shelf: Shelf,
+        command: Mapping[str, Any],
     ) -> None:
         after = ordered(self._connections(judged, shelf), command, judged.gate_time_ms)
         if after is not None:
             judged.connections[shelf] = after
+            if command["command"] == RESUME:  # what was counted before is what people have looked at
+                judged.watches[f"{topics.changes(command['system'], shelf[0])}/{shelf[1]}"] = Watch()
             body = connections_record(after)
             kept = Outgoing(Destination.STATE, CONNECTIONS_KEY, body, target=shelf[0])
             judged.outgoing.append((kept, shelf[1]))
@@ -300,11 +318,11 @@ class Judge:
             key=CONNECTIONS_KEY,
             system=command["system"] or "",
             event_id=None,
-            position=Position(record.topic, record.partition, record.offset),
+            position=place,
             reason="",
             fields=[],
             map_version=rules.ownership_map.version,
-            received_ms=record.timestamp,
+            received_ms=received_ms,
             gate_time_ms=judged.gate_time_ms,
             by=command["by"],
             note=command["note"] or None,
@@ -336,6 +354,8 @@ class Judge:
             "account": dict(judged.account),
             "revisions": judged.revisions,
             "decisions_digest": hashlib.blake2b(b"".join(judged.decisions), digest_size=32).digest(),
+            "map_since_ms": self._map_since(judged, rules.ownership_map.version),
+            "watches": {name: watch._asdict() for name, watch in (memory.watches | judged.watches).items()},
             "previous_chain": memory.chain,
         }
         record["chain"] = chain_of(record)
@@ -356,10 +376,3 @@ def _nothing(_: Any) -> Any:
     """Stands in for the contract of an object that the map does not know; a change of it is never decoded."""
     msg = "an object without a contract is neither read nor written"
     raise SchemaError(msg)
-
-
-def restore(memory: SlotMemory, shelf: Shelf, key: bytes, state: RecordState) -> None:
-    """Put a state found in the log in its place while the slot opens."""
-    memory.states.setdefault(shelf, {})[key] = state
-    if state.memory.waits:
-        memory.waiting.setdefault(shelf, set()).add(key)

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from broker.lane.judge import Judge, LogRecord, SlotMemory
+from broker.lane.judge import Judge, LogRecord
 from broker.lane.ledger import LedgerFault
+from broker.lane.memory import SlotMemory
 from broker.lane.order import in_order
 from broker.rules import Rules
 

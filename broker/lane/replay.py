@@ -16,7 +16,7 @@ from broker.gate.connections import CONNECTIONS_KEY, connections_of
 from broker.gate.memory import memory_of
 from broker.gate.state import NO_RECORD, Memory
 from broker.lane.fold import remembering, revised
-from broker.lane.judge import Shelf, SlotMemory, restore
+from broker.lane.memory import Shelf, SlotMemory
 from schemas.registry import envelopes
 
 _LEDGER_STEP = 64
@@ -80,9 +80,7 @@ async def rebuild(access: KafkaAccess, slot: int, shelves: Collection[Shelf]) ->
     try:
         ledger = await last_ledger(consumer, slot)
         if ledger is not None:
-            memory.positions = {name: int(offset) for name, offset in ledger["positions"].items()}
-            memory.gate_time_ms, memory.sequence = ledger["gate_time_ms"], ledger["sequence"]
-            memory.chain, memory.map_version = ledger["chain"], ledger["map_version"]
+            memory.follow(ledger)
         await load_shelves(consumer, memory, shelves)
     finally:
         await consumer.stop()
@@ -108,7 +106,7 @@ async def load_shelves(consumer: AIOKafkaConsumer, memory: SlotMemory, shelves: 
         else:
             before = memory.states.get(shelf, {}).get(record.key, NO_RECORD)
             after = revised(before, record.value, record.headers)
-            restore(memory, shelf, record.key, after)
+            memory.restore(shelf, record.key, after)
     for (shelf, key), kept in remembered_of.items():
         state = memory.states.get(shelf, {}).get(key, NO_RECORD)
-        restore(memory, shelf, key, remembering(state, kept))
+        memory.restore(shelf, key, remembering(state, kept))

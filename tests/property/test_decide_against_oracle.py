@@ -7,7 +7,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from broker.gate.outgoing import Destination
-from tests.gate_parts import Bench, encoded
+from tests.gate_parts import BESIDE_AN_OUTCOME, Bench, encoded
 from tests.histories import changing_laws, histories, laws, record_of, rules_of_law
 from tests.oracle import Oracle
 from tests.oracle_words import Again, Law, Reset, Step, Tick
@@ -46,6 +46,6 @@ def test_the_judge_says_what_the_oracle_says(law: Law, history: list[Step]) -> N
             assert envelope.map_version == 1 and envelope.revision == expected.revision, where
             assert envelope.causation == (write.system, write.event), where
             assert outgoing.body == after.value, where
-        cases = [case for case in seen.to(Destination.QUARANTINE) if case["reason"] != "write_war"]
+        cases = [case for case in seen.to(Destination.QUARANTINE) if case["reason"] not in BESIDE_AN_OUTCOME]
         assert len(cases) == expected.cases, where
         assert len(seen.to(Destination.PROPOSALS)) == expected.questions, where

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.lane.judge import Judge, SlotMemory
+from broker.lane.judge import Judge
+from broker.lane.memory import SlotMemory
 from broker.rules import rules_of
 from schemas.codec import Codec
 from schemas.contract import make_contract

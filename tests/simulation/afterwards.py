@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from broker.lane.judge import Judge, SlotMemory
+from broker.lane.judge import Judge
+from broker.lane.memory import SlotMemory
 from broker.lane.order import in_order
 from tests.simulation import checkers, gate
 from tests.simulation.checkers import Checker, by_key

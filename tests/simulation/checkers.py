@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from schemas.registry import envelopes
+from tests.gate_parts import BESIDE_AN_OUTCOME
 from tests.oracle_words import compare
 from tests.simulation.gate import OBJECT
 from tests.simulation.reading import (
@@ -126,7 +127,7 @@ def _tell(found: _Evidence, ids: dict[str, Place], topic: str, body: dict[str, A
     if topic == "trail":
         if body["kind"] in _KINDS:
             found.outcomes[body["topic"], body["partition"], body["offset"]].add(body["kind"])
-    elif topic.startswith("proposals.") or body["reason"] in ("parked_expired", "write_war"):
+    elif topic.startswith("proposals.") or body["reason"] in ("parked_expired", *BESIDE_AN_OUTCOME):
         return  # not the outcome of a change: that of a parked one was told when it came
     elif topic == "quarantine":
         found.outcomes[body["topic"], body["partition"], body["offset"]].add(body["outcome"])
@@ -226,7 +227,7 @@ def originals_kept(world: World) -> Iterator[Finding]:
     kept = set()
     for entry in world.log.ever("quarantine"):
         body = envelopes().codec.decode(entry.value or b"")
-        if body["reason"] == "write_war":
+        if body["reason"] in BESIDE_AN_OUTCOME:
             continue  # about what went on for a while, not about one record
         place = (body["topic"], body["partition"], body["offset"])
         original = world.log._partitions[place[:2]][place[2]]

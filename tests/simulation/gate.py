@@ -17,7 +17,8 @@ from broker.gate.memory import memory_of
 from broker.gate.outgoing import ENVELOPE, Destination, Outgoing
 from broker.gate.state import NO_RECORD, Memory
 from broker.lane import fold
-from broker.lane.judge import Judge, Judged, Shelf, SlotMemory, restore
+from broker.lane.judge import Judge, Judged
+from broker.lane.memory import Shelf, SlotMemory
 from broker.lane.order import batches, in_order
 from broker.rules import Rules
 from schemas.registry import envelopes
@@ -107,10 +108,7 @@ def rebuild(log: Log, slot: int) -> SlotMemory:
     codec = envelopes().codec
     *_, last = [None, *log.read((topics.LEDGER, slot))]
     if last is not None:
-        ledger = codec.decode(last.value or b"")
-        memory.positions = {name: int(offset) for name, offset in ledger["positions"].items()}
-        memory.gate_time_ms, memory.sequence = ledger["gate_time_ms"], ledger["sequence"]
-        memory.chain, memory.map_version = ledger["chain"], ledger["map_version"]
+        memory.follow(codec.decode(last.value or b""))
     for partition in range(PARTITIONS):
         if slot_of(partition) == slot:
             _load(log, memory, (OBJECT, partition))
@@ -122,7 +120,7 @@ def _load(log: Log, memory: SlotMemory, shelf: Shelf) -> None:
     for entry in log.read((topics.authoritative(OBJECT), partition)):
         before = memory.states.get(shelf, {}).get(entry.key or b"", NO_RECORD)
         after = fold.revised(before, entry.value, entry.headers)
-        restore(memory, shelf, entry.key or b"", after)
+        memory.restore(shelf, entry.key or b"", after)
     kept: dict[bytes, Memory] = {}
     for entry in log.read((topics.state(OBJECT), partition)):
         record = envelopes().codec.decode(entry.value or b"")
@@ -132,7 +130,7 @@ def _load(log: Log, memory: SlotMemory, shelf: Shelf) -> None:
             kept[entry.key or b""] = memory_of(record)
     for key, remembered in kept.items():
         state = memory.states.get(shelf, {}).get(key, NO_RECORD)
-        restore(memory, shelf, key, fold.remembering(state, remembered))
+        memory.restore(shelf, key, fold.remembering(state, remembered))
 
 
 @dataclass

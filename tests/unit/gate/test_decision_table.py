@@ -11,7 +11,7 @@ import pytest
 
 from broker.gate.outgoing import Destination
 from broker.gate.reason import BY_CODE, UNREADABLE_REASONS, Reason
-from broker.lane.judge import SlotMemory
+from broker.lane.memory import SlotMemory
 from broker.rules import rules_of
 from schemas.codec import VALUE_LENGTH_MAX, frame
 from schemas.keys import partition_of
@@ -108,8 +108,12 @@ def record_of(bench: Bench, text: str) -> Record:
 def worked(after: str, this: str) -> Seen:
     bench = Bench(memory=SlotMemory(slot=0, partitions={}))
     for step in filter(None, after.split("; ")):
+        count, times, repeated = step.partition(" times ")
         if step.endswith("h"):
             bench.now_ms += int(step[:-1]) * HOUR_MS
+        elif times:
+            for number in range(1, int(count) + 1):
+                bench.judge(record_of(bench, repeated.replace("##", f"{number:02}")))
         else:
             bench.judge(record_of(bench, step))
     seen = bench.see(record_of(bench, this))
@@ -137,6 +141,10 @@ def test_a_reason(row: list[str]) -> None:
     if outcome == "*(a case)*":
         (case,) = seen.to(Destination.QUARANTINE)
         assert case["reason"] == code and not seen.judged.account
+        return
+    if outcome.endswith(" *(and a case)*"):
+        assert seen.outcome == outcome.split()[0] and seen.reason != code
+        assert code in [case["reason"] for case in seen.to(Destination.QUARANTINE)]
         return
     assert (seen.outcome, seen.reason) == (outcome, code)
     assert (outcome == "unreadable") == (BY_CODE[code] in UNREADABLE_REASONS)

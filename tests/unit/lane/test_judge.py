@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from broker.lane.judge import Judge, SlotMemory, restore
+from broker.lane.judge import Judge
+from broker.lane.memory import SlotMemory
 from schemas.keys import partition_of
 from tests.gate_parts import Bench
 
@@ -42,6 +43,6 @@ def test_a_restored_record_that_waits_is_found_by_a_tick() -> None:
     bench, other = Bench(), Bench()
     bench.judge(bench.upsert("billing", "a", {"name": "x"}), bench.upsert("erp", "b", {}))
     assert bench.state().memory.waits
-    restore(other.memory, ("customer", 0), b"C-1", bench.state())
+    other.memory.restore(("customer", 0), b"C-1", bench.state())
     other.now_ms += 25 * 3_600_000
     assert other.see(other.tick()).judged.outgoing
