@@ -66,7 +66,14 @@ def make_app(settings: Settings) -> Any:
         """The lane, started by Faust."""
 
         def __init__(self, **kwargs: Any) -> None:
-            super().__init__(settings.access("gate"), settings.slots, submit, metrics.committed, **kwargs)
+            super().__init__(
+                settings.access("gate"),
+                settings.slots,
+                submit,
+                metrics.committed,
+                settings.mask_key,
+                **kwargs,
+            )
 
         async def on_start(self) -> None:
             app.flow_control.resume()  # without a consumer nobody else opens the agent's channel

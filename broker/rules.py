@@ -10,8 +10,10 @@ from dataclasses import dataclass, replace
 
 from broker.gate.change import ObjectReader
 from broker.gate.express import ExpressPlan, changed_header
+from broker.gate.project import Projection, projection_of
 from ownership.load import load_map
 from ownership.map import ObjectMap, OwnershipMap
+from ownership.reading import readings
 from schemas.codec import Codec, frame
 from schemas.envelope import source_of
 from schemas.registry import FileRegistry
@@ -28,6 +30,8 @@ class Rules:
     readers: Mapping[str, ObjectReader]
     codec: Codec
     command_ids: frozenset[int]
+    projections: Mapping[str, tuple[Projection, ...]]
+    """Object to what its restricted readers get."""
     express: Mapping[tuple[str, str], ExpressPlan]
     """(system, object) to the plan of the short way, where one system owns every field; the last such time counts."""
 
@@ -60,7 +64,12 @@ def rules_of(documents: Mapping[str, str], version: int) -> Rules:
         for entry in ownership_map.objects.values()
         for plan in _expresses(entry, readers[entry.name], version)
     }
-    return Rules(ownership_map, readers, registry.codec, registry.ids("solesource.command"), plans)
+    projections = {
+        entry.name: tuple(projection_of(reading, readers[entry.name]) for reading in readings(entry))
+        for entry in ownership_map.objects.values()
+    }
+    commands = registry.ids("solesource.command")
+    return Rules(ownership_map, readers, registry.codec, commands, projections, plans)
 
 
 def _expresses(entry: ObjectMap, reader: ObjectReader, version: int) -> Iterator[ExpressPlan]:

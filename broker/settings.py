@@ -13,6 +13,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from broker.access import KafkaAccess
 
+MASK_KEY_LENGTH_MIN = 16
+
 
 class SettingsRefused(Exception):
     """A setting is missing or cannot be used; the message says which, and what to do."""
@@ -86,6 +88,17 @@ class Settings(BaseSettings):
             msg = f"{self.credentials_path} has no password of {user} [settings.credentials] Add it."
             raise SettingsRefused(msg)
         return str(passwords[user])
+
+    def mask_key(self, number: int) -> bytes:
+        """The key for the digests of masked fields. Raises SettingsRefused when it is not there, or is too short."""
+        key = self.password(f"mask-key-{number}").encode()
+        if len(key) < MASK_KEY_LENGTH_MIN:
+            msg = (
+                f"mask-key-{number} in {self.credentials_path} has {len(key)} bytes [settings.mask_key] "
+                f"Give it at least {MASK_KEY_LENGTH_MIN}: whoever guesses it can try values."
+            )
+            raise SettingsRefused(msg)
+        return key
 
     def access(self, user: str) -> KafkaAccess:
         """How `user` signs in to Kafka. Raises SettingsRefused when it is not known where Kafka is."""

@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from broker.gate.state import RECENT_MS
 from ownership.map import OwnershipMap
+from ownership.reading import readings
 
 _DAY_MS = 86_400_000
 _CHANGES = re.compile(r"changes\.([a-z][a-z0-9_-]*)\.([a-z][a-z0-9_-]*)")
@@ -25,6 +26,7 @@ QUARANTINE = "quarantine"
 TRAIL = "trail"
 LEDGER = "ledger"
 OWNERSHIP_MAP = "ownership.map"
+PROJECTIONS = "projections"
 
 
 def changes(system: str, object_name: str) -> str:
@@ -40,6 +42,16 @@ def commands(object_name: str) -> str:
 def authoritative(object_name: str) -> str:
     """Authoritative records of one object."""
     return f"authoritative.{object_name}"
+
+
+def deliveries(system: str, object_name: str, generation: str) -> str:
+    """What one restricted reader gets of one object."""
+    return f"deliveries.{system}.{object_name}.{generation}"
+
+
+def opened_readings(system: str) -> str:
+    """Where a restricted reader is told which deliveries are its own."""
+    return f"readings.{system}"
 
 
 def state(object_name: str) -> str:
@@ -111,6 +123,7 @@ def plan(ownership_map: OwnershipMap, *, partitions: int, slots: int) -> Iterato
         yield TopicPlan(refusals(system), slots, _settings(cleanup_policy="delete", retention_ms=month))
         yield TopicPlan(proposals(system), slots, _settings(cleanup_policy="delete", retention_ms=month))
         yield TopicPlan(acknowledgements(system), 1, _settings(cleanup_policy="delete", retention_ms=week))
+    restricted: set[str] = set()
     for name, entry in sorted(ownership_map.objects.items()):
         compacted = _settings(
             cleanup_policy="compact",
@@ -125,7 +138,14 @@ def plan(ownership_map: OwnershipMap, *, partitions: int, slots: int) -> Iterato
             partitions,
             _settings(cleanup_policy="delete", retention_ms=month, max_message_bytes=_LARGE),
         )
+        for reading in readings(entry):
+            restricted.add(reading.system)
+            yield TopicPlan(deliveries(reading.system, name, reading.generation), partitions, compacted)
         publishing = (s for s, system in ownership_map.systems.items() if name in system.publishes)
         for system in sorted({*entry.systems, *publishing}):
             settings = _settings(cleanup_policy="delete", retention_ms=week, max_message_bytes=_LARGE)
             yield TopicPlan(changes(system, name), partitions, settings)
+    followed = _settings(cleanup_policy="compact", delete_retention_ms=_DAY_MS)
+    yield TopicPlan(PROJECTIONS, slots, followed)
+    for system in sorted(restricted):
+        yield TopicPlan(opened_readings(system), 1, followed)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ownership.map import OwnershipMap
+from ownership.reading import granted, readings
 
 
 class Operation(StrEnum):
@@ -25,6 +26,8 @@ class Purpose(StrEnum):
 
     CHANGES = "changes"
     AUTHORITATIVE = "authoritative"
+    DELIVERIES = "deliveries"
+    READINGS = "readings"
     REFUSALS = "refusals"
     PROPOSALS = "proposals"
     ACKNOWLEDGEMENTS = "acks"
@@ -38,6 +41,8 @@ class Grant:
     operation: Operation
     purpose: Purpose
     object: str = ""
+    generation: str = ""
+    """Of the deliveries that a restricted reader reads."""
 
 
 def grants(ownership_map: OwnershipMap) -> Iterator[Grant]:
@@ -49,5 +54,11 @@ def grants(ownership_map: OwnershipMap) -> Iterator[Grant]:
         for object_name, entry in sorted(ownership_map.objects.items()):
             if name in entry.systems or object_name in system.publishes:
                 yield Grant(name, Operation.WRITE, Purpose.CHANGES, object_name)
-            if name in entry.readers and entry.readers[name] is None:
+            if granted(entry).get(name, frozenset()) is None:
                 yield Grant(name, Operation.READ, Purpose.AUTHORITATIVE, object_name)
+    for object_name, entry in sorted(ownership_map.objects.items()):
+        for reading in readings(entry):
+            yield Grant(reading.system, Operation.READ, Purpose.READINGS)
+            yield Grant(
+                reading.system, Operation.READ, Purpose.DELIVERIES, object_name, generation=reading.generation
+            )

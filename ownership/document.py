@@ -82,6 +82,10 @@ class SystemRule(Document):
     """What another system gets."""
 
     read: Literal["all", "none"] | list[FieldName] = "none"
+    masked: list[FieldName] = []
+    """Of these, which it may read otherwise, it gets a keyed digest: equal values look equal, and that is all."""
+    mask_key: int = Field(default=1, ge=1, le=1_000_000)
+    """Which key: the secret `mask-key-<number>` of the credentials. Another number fills its deliveries anew."""
     on_violation: Policy = "quarantine"
     state: Literal["live", "observe"] = "live"
     """observe = judged and counted, never authoritative, and nobody is bothered with it."""

@@ -100,6 +100,7 @@ def _fields(located: Located[ObjectDocument], fields: tuple[str, ...] | None) ->
             "the key belongs to the system that creates",
             "Remove this owner.",
         )
+    yield from _masks(located, fields)
     for system, rule in document.systems.items():
         if isinstance(rule.read, list):
             for name in rule.read:
@@ -110,6 +111,28 @@ def _fields(located: Located[ObjectDocument], fields: tuple[str, ...] | None) ->
                         f"{name} is not in the contract",
                         "Mend its name.",
                     )
+
+
+def _masks(located: Located[ObjectDocument], fields: tuple[str, ...]) -> Iterator[Finding]:
+    document = located.document
+    for system, rule in document.systems.items():
+        path: Path = ("systems", system, "masked")
+        readable = fields if rule.read == "all" else () if rule.read == "none" else rule.read
+        for name in rule.masked:
+            own = document.fields.get(name)
+            owner = own.system_of_record if own and own.system_of_record else document.system_of_record
+            if name not in readable:
+                yield located.finding(
+                    "masked_unread", path, f"{system} does not read {name}", "Add it to read, or remove it here."
+                )
+            elif name == document.key:
+                yield located.finding(
+                    "masked_key", path, "the key names every record and is not hidden", "Remove it here."
+                )
+            elif owner == system:
+                yield located.finding(
+                    "masked_own", path, f"{name} is {system}'s own", "Remove it here: who writes it knows it."
+                )
 
 
 def _slas(located: Located[ObjectDocument]) -> Iterator[Finding]:

@@ -125,6 +125,8 @@ def _compile(document: ObjectDocument, contracts: Mapping[str, tuple[str, ...]])
         readers=_readers(document, owners),
         policies={system: OnViolation(rule.on_violation) for system, rule in document.systems.items()},
         observed=frozenset(name for name, rule in document.systems.items() if rule.state == "observe"),
+        masked={name: frozenset(rule.masked) for name, rule in document.systems.items() if rule.masked},
+        mask_keys={name: rule.mask_key for name, rule in document.systems.items() if rule.masked},
         conflicts=document.conflicts.strip(),
         slas=tuple(
             Sla(
@@ -162,7 +164,7 @@ def _readers(document: ObjectDocument, owners: Mapping[str, str]) -> dict[str, f
     readers: dict[str, frozenset[str] | None] = dict.fromkeys(sorted(set(owners.values())))
     for system, granted in document.systems.items():
         if granted.read == "all":
-            readers[system] = None
+            readers[system] = frozenset(owners) if granted.masked else None
         elif granted.read != "none":
             readers[system] = frozenset(granted.read)
         elif system not in owners.values():

@@ -70,6 +70,10 @@ class ObjectMap:
     """What each other listed system's violation meets."""
     conflicts: str
     slas: tuple[Sla, ...]
+    masked: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """System to the fields of which it reads a keyed digest instead of the value."""
+    mask_keys: Mapping[str, int] = field(default_factory=dict)
+    """System to the number of the key for its digests."""
     observed: frozenset[str] = frozenset()
     """Systems whose writes are judged and counted, but have no effect."""
     epochs: Mapping[str, int] = field(default_factory=dict)
@@ -113,9 +117,9 @@ class ObjectMap:
         return found
 
     def readable(self, system: str) -> frozenset[str]:
-        """The fields that a system gets to read."""
+        """The fields whose values a system gets to read."""
         granted = self.readers.get(system, frozenset())
-        return frozenset(self.fields) if granted is None else granted
+        return frozenset(self.fields) if granted is None else granted - self.masked.get(system, frozenset())
 
     def policy_of(self, system: str) -> OnViolation:
         """What a violation of this system meets; quarantine where nothing is said."""

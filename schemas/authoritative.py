@@ -13,6 +13,7 @@ Pure. The gate writes them, every sink and the gate's own replay read them.
 | ce_owners | per system of record: `system@event id` of its last accepted change, and `=fields` where not all |
 | ce_decision | `<map version>:<append time of the change in ms>` |
 | ce_reassert | `system:fields` that must write the owner's value again (only then present) |
+| ce_sequence | of a delivery to a restricted reader: offset of the authoritative record in the same partition |
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ class AuthoritativeEnvelope:
     map_version: int
     ingress_ms: int
     reassert: tuple[str, frozenset[str]] | None
+    sequence: int | None = None
+    """Of a delivery: offset of the authoritative record that it was made of."""
 
     def owned_by(self, system: str, fields: Iterable[str]) -> frozenset[str]:
         """Those of `fields` whose system of record is `system`."""
@@ -130,6 +133,7 @@ def parse_authoritative(headers: Headers) -> AuthoritativeEnvelope:
             map_version=int(map_version),
             ingress_ms=int(ingress),
             reassert=(target.decode(), field_set(fields)) if target else None,
+            sequence=int(found["ce_sequence"]) if "ce_sequence" in found else None,
         )
     except (KeyError, ValueError) as error:
         msg = f"not an authoritative record: {error!s:.80}"

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import fastavro
 import fastavro.read
+import fastavro.schema
 
 from schemas.contract import DECIMAL_DIGITS_MAX, AvroSchema
 from schemas.errors import UnknownSchemaId, UnreadableValue
@@ -62,6 +63,11 @@ class Codec:
     def __init__(self, schemas: Mapping[int, AvroSchema]) -> None:
         self._schemas = dict(schemas)
         self._frames = {schema_id: frame(schema_id) for schema_id in schemas}
+
+    @classmethod
+    def of_document(cls, schema_id: int, document: Mapping[str, Any]) -> Codec:
+        """A codec of one schema, given as Avro JSON. Raises what fastavro raises for one that is none."""
+        return cls({schema_id: fastavro.schema.parse_schema(dict(document), _force=True)})
 
     def encode(self, schema_id: int, record: Mapping[str, Any]) -> bytes:
         """Wire bytes of a record. Raises UnreadableValue when it does not fit its schema."""

@@ -11,6 +11,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (
     AclBinding,
+    AclBindingFilter,
     AclOperation,
     AclPermissionType,
     AdminClient,
@@ -81,9 +82,18 @@ def make_users(admin: AdminClient, passwords: Mapping[str, str]) -> None:
 
 
 def make_acls(admin: AdminClient, ownership_map: OwnershipMap) -> int:
-    """Let each principal do what the map says, and the product's own processes what they must; returns the count."""
-    bindings = [*_system_acls(ownership_map), *_own_acls()]
-    _wait(admin.create_acls(bindings), "set the ACL")
+    """Let each principal do what the map says, and the product's own processes what they must; returns the count.
+
+    What a system was let do before and the map no longer says is taken back. Other principals' rights stay.
+    """
+    bindings = {*_system_acls(ownership_map), *_own_acls()}
+    known = admin.describe_acls(_ANY).result(timeout=TIMEOUT_S)
+    ours = {binding.principal for binding in bindings}
+    stale = [binding for binding in known if binding.principal in ours and binding not in bindings]
+    if missing := [binding for binding in bindings if binding not in known]:
+        _wait(admin.create_acls(missing), "set the ACL")
+    if stale:
+        _wait(admin.delete_acls([_exactly(binding) for binding in stale]), "take back the ACL")
     return len(bindings)
 
 
@@ -92,6 +102,8 @@ def _system_acls(ownership_map: OwnershipMap) -> Iterable[AclBinding]:
         name = {
             Purpose.CHANGES: lambda g: topics.changes(g.system, g.object),
             Purpose.AUTHORITATIVE: lambda g: topics.authoritative(g.object),
+            Purpose.DELIVERIES: lambda g: topics.deliveries(g.system, g.object, g.generation),
+            Purpose.READINGS: lambda g: topics.opened_readings(g.system),
             Purpose.REFUSALS: lambda g: topics.refusals(g.system),
             Purpose.PROPOSALS: lambda g: topics.proposals(g.system),
             Purpose.ACKNOWLEDGEMENTS: lambda g: topics.acknowledgements(g.system),
@@ -105,10 +117,13 @@ def _own_acls() -> Iterable[AclBinding]:
     read, write = AclOperation.READ, AclOperation.WRITE
     for prefix in ("changes.", "commands.", "authoritative.", "state."):
         yield _allow(ResourceType.TOPIC, prefix, GATE, read, prefixed=True)
-    for name in (topics.SLOTS, topics.LEDGER, topics.OWNERSHIP_MAP):
+    for name in (topics.SLOTS, topics.LEDGER, topics.OWNERSHIP_MAP, topics.PROJECTIONS):
         yield _allow(ResourceType.TOPIC, name, GATE, read)
-    for prefix in ("authoritative.", "state.", "refusals.", "proposals."):
+    for prefix in ("authoritative.", "state.", "refusals.", "proposals.", "deliveries.", "readings."):
         yield _allow(ResourceType.TOPIC, prefix, GATE, write, prefixed=True)
+    yield _allow(ResourceType.TOPIC, topics.PROJECTIONS, GATE, write)
+    yield _allow(ResourceType.TOPIC, "readings.", GATE, read, prefixed=True)
+    yield _allow(ResourceType.TOPIC, "deliveries.", GATE, AclOperation.DELETE, prefixed=True)
     for name in (topics.QUARANTINE, topics.TRAIL, topics.LEDGER):
         yield _allow(ResourceType.TOPIC, name, GATE, write)
         yield _allow(ResourceType.TOPIC, name, CONTROL, read)
@@ -130,6 +145,23 @@ def _allow(
 ) -> AclBinding:
     pattern = ResourcePatternType.PREFIXED if prefixed else ResourcePatternType.LITERAL
     return AclBinding(kind, name, pattern, f"User:{user}", "*", operation, AclPermissionType.ALLOW)
+
+
+_ANY = AclBindingFilter(
+    ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY, AclPermissionType.ANY
+)
+
+
+def _exactly(binding: AclBinding) -> AclBindingFilter:
+    return AclBindingFilter(
+        binding.restype,
+        binding.name,
+        binding.resource_pattern_type,
+        binding.principal,
+        binding.host,
+        binding.operation,
+        binding.permission_type,
+    )
 
 
 def _wait(made: Mapping[Any, Any], what: str, accepted: Iterable[int] = ()) -> None:

@@ -28,6 +28,8 @@ class MapFollower:
         self._access = access
         self._changed = asyncio.Condition()
         self.rules: Rules | None = None
+        self.deliveries: dict[str, tuple[tuple[str, str], int]] = {}
+        """Topic of deliveries to (reader, object) and the last map version that had it."""
 
     async def follow(self) -> None:
         """Read the topic until cancelled; Kafka being away is waited out."""
@@ -61,6 +63,7 @@ class MapFollower:
         except (SchemaError, MapRefused) as error:
             log.error("map.not_used", error=str(error))  # noqa: TRY400 - its findings say more than a trace
             return
+        self.deliveries |= _deliveries(rules)
         async with self._changed:
             self.rules = rules
             self._changed.notify_all()
@@ -74,3 +77,11 @@ class MapFollower:
             )
         assert self.rules is not None
         return self.rules
+
+
+def _deliveries(rules: Rules) -> dict[str, tuple[tuple[str, str], int]]:
+    found = (projection.reading for each in rules.projections.values() for projection in each)
+    version = rules.ownership_map.version
+    return {
+        topics.deliveries(r.system, r.object, r.generation): ((r.system, r.object), version) for r in found
+    }

@@ -19,8 +19,11 @@ from mode import Service
 
 from broker import topics
 from broker.access import KafkaAccess
+from broker.lane.generations import Generations
 from broker.lane.judge import Judged
 from broker.lane.maps import MapFollower
+from broker.lane.memory import Shelf
+from broker.lane.projector import MaskKey, Projector
 from broker.lane.replay import reader_of
 from broker.lane.slot import Batch, Slot
 
@@ -43,9 +46,11 @@ class Lane(Service):
         slots: int,
         submit: Callable[[Batch], Awaitable[None]],
         committed: Callable[[int, Judged], None],
+        mask_key: MaskKey,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self._mask_key = mask_key
         self._access = access
         self._slot_count = slots
         self._submit = submit
@@ -53,6 +58,7 @@ class Lane(Service):
         self.worker = f"{socket.gethostname()}:{os.getpid()}"
         self.maps: MapFollower | None = None
         self.slots: dict[int, tuple[Slot, asyncio.Task[None]]] = {}
+        self._projectors: dict[int, tuple[Projector, list[asyncio.Task[None]]]] = {}
         self._inputs: dict[int, list[TopicPartition]] = {}
         self._partitions: dict[str, int] = {}
 
@@ -127,6 +133,7 @@ class Lane(Service):
         self._inputs, self._partitions = inputs, partitions
         for number, (slot_, _) in self.slots.items():
             slot_.set_inputs(inputs[number], partitions)
+            self._projectors[number][0].set_shelves(self._shelves(number))
 
     def open(self, numbers: Collection[int]) -> None:
         """Take over slots."""
@@ -135,6 +142,32 @@ class Lane(Service):
             slot = Slot(number, self._access, self.maps, self._submit, self.worker, self._committed)
             slot.set_inputs(self._inputs.get(number, ()), self._partitions)
             self.slots[number] = (slot, asyncio.create_task(self._keep_open(slot)))
+            projector = Projector(number, self._access, self.maps, self._mask_key)
+            projector.set_shelves(self._shelves(number))
+            tasks = [asyncio.create_task(self._keep_projecting(projector, number))]
+            if number == 0:
+                tasks.append(asyncio.create_task(Generations(self._access, self.maps).run()))
+            self._projectors[number] = projector, tasks
+
+    def _shelves(self, number: int) -> set[Shelf]:
+        return {
+            (object_name, partition)
+            for object_name, count in self._partitions.items()
+            for partition in range(count)
+            if topics.slot_of(object_name, partition, self._slot_count) == number
+        }
+
+    async def _keep_projecting(self, projector: Projector, number: int) -> None:
+        """Run the projector of a slot until it is stopped; whatever breaks it, it begins again from the log."""
+        failures = 0
+        while not projector.stopping.is_set():
+            try:
+                await projector.run()
+                failures = 0
+            except Exception as error:  # noqa: BLE001 - the gate goes on; readers see that they are late
+                failures += 1
+                log.warning("projector.failed", slot=number, attempt=failures, error=repr(error)[:300])
+                await asyncio.sleep(min(0.2 * 2 ** min(failures, 6), 5.0))
 
     async def _keep_open(self, slot: Slot) -> None:
         failures, loop = 0, asyncio.get_running_loop()
@@ -160,9 +193,17 @@ class Lane(Service):
         leaving = [self.slots.pop(number) for number in numbers if number in self.slots]
         for slot, _ in leaving:
             slot.stop()
-        for _, task in leaving:
-            done, _ = await asyncio.wait([task], timeout=8.0)
-            if not done:
+        tasks = [task for _, task in leaving]
+        for number in numbers:
+            if number in self._projectors:
+                projector, own = self._projectors.pop(number)
+                projector.stopping.set()
+                tasks.append(own[0])
+                for task in own[1:]:
+                    task.cancel()
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=8.0)
+            for task in late:
                 task.cancel()
 
 

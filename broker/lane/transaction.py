@@ -1,5 +1,7 @@
 """One transactional producer per slot: everything a batch brings about moves together, or not at all (I3).
 
+A slot's projector has one of its own.
+
 Records are built into batches (`create_batch`, `send_batch`), one future each, and every future is awaited before the
 commit: aiokafka commits a transaction although one of its batches has failed (reference: faust-and-aiokafka, E6).
 """
@@ -22,55 +24,66 @@ REQUEST_BYTES_MAX = 8 * 1024 * 1024
 TRANSACTION_TIMEOUT_MS = 15_000
 
 
-def transactional_id(slot: int) -> str:
+def transactional_id(slot: int, part: str = "slot") -> str:
     """Fences: whoever starts a producer of this name ends the transactions of the one before."""
-    return f"gate-slot-{slot}"
+    return f"gate-{part}-{slot}"
 
 
-class SlotWriter:
-    """Writes what the batches of one slot bring about."""
+class Transactions:
+    """One producer and its transactions, one after the other."""
 
-    def __init__(self, access: KafkaAccess, slot: int) -> None:
-        self._slot = slot
+    def __init__(self, access: KafkaAccess, name: str) -> None:
         self._producer = AIOKafkaProducer(
             **access.client_options(),
-            client_id=f"gate-{slot}",
+            client_id=name,
             acks="all",
             linger_ms=0,
-            transactional_id=transactional_id(slot),
+            transactional_id=name,
             transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
             max_batch_size=BATCH_BYTES_MAX,
             max_request_size=REQUEST_BYTES_MAX,
             request_timeout_ms=40_000,
         )
-        self._ids = {name: envelopes().id_of(name) for name in (*ENVELOPE.values(), "ledger")}
-        self._codec = envelopes().codec
 
     async def start(self) -> None:
-        """Start, and by that fence the slot's former worker (I3: first of all when a slot opens)."""
+        """Start, and by that fence the former worker (I3: first of all when a slot opens)."""
         await self._producer.start()
 
     async def stop(self) -> None:
         """Let go of the producer; an open transaction is aborted by Kafka or by the next owner of the slot."""
         await self._producer.stop()
 
-    async def commit(self, outgoing: Iterable[tuple[Outgoing, int]], ledger: dict[str, Any]) -> None:
-        """Write the records and the ledger in one transaction. Any exception: nothing of it is to be relied on."""
-        batches = self._batches(outgoing, ledger)  # built before the transaction begins, which keeps it short
+    def batches(self) -> Batches:
+        """An empty set of batches for one transaction; built before it begins, which keeps it short."""
+        return Batches(self._producer)
+
+    async def send(self, batches: Batches) -> None:
+        """Write the batches in one transaction. Any exception: nothing of it is to be relied on."""
         producer = self._producer
         await producer.begin_transaction()
         sent = []
-        for topic, partition, builder in batches:
+        for topic, partition, builder in batches.all():
             builder.close()
             sent.append(await producer.send_batch(builder, topic, partition=partition))
         await asyncio.gather(*sent)  # I3: a batch that failed must not be committed around
         await producer.commit_transaction()
 
-    def _batches(
-        self, outgoing: Iterable[tuple[Outgoing, int]], ledger: dict[str, Any]
-    ) -> list[tuple[str, int, Any]]:
-        """(topic, partition, batch) in the order in which they must be sent."""
-        batches = _Batches(self._producer)
+
+class SlotWriter(Transactions):
+    """Writes what the batches of one slot bring about."""
+
+    def __init__(self, access: KafkaAccess, slot: int) -> None:
+        super().__init__(access, transactional_id(slot))
+        self._slot = slot
+        self._ids = {name: envelopes().id_of(name) for name in (*ENVELOPE.values(), "ledger")}
+        self._codec = envelopes().codec
+
+    async def commit(self, outgoing: Iterable[tuple[Outgoing, int]], ledger: dict[str, Any]) -> None:
+        """Write the records and the ledger in one transaction."""
+        await self.send(self._batches(outgoing, ledger))
+
+    def _batches(self, outgoing: Iterable[tuple[Outgoing, int]], ledger: dict[str, Any]) -> Batches:
+        batches = self.batches()
         before, place = None, ("", 0)
         for record, partition in outgoing:
             whither = (record.destination, record.target, partition)
@@ -83,7 +96,7 @@ class SlotWriter:
             batches.put(place, record.key, value, record.headers)
         ledger_value = self._codec.encode(self._ids["ledger"], ledger)
         batches.put((topics.LEDGER, self._slot), b"%d" % self._slot, ledger_value, ())
-        return batches.all()
+        return batches
 
     def _encode(self, destination: Destination, body: Any) -> bytes:
         return self._codec.encode(self._ids[ENVELOPE[destination]], body)
@@ -104,7 +117,7 @@ class SlotWriter:
                 return topics.TRAIL, self._slot
 
 
-class _Batches:
+class Batches:
     """The batches of one transaction while they are filled."""
 
     def __init__(self, producer: AIOKafkaProducer) -> None:

@@ -61,11 +61,12 @@ class PostgresSink:
 
     async def _ensure_tables(self, connection: Connection) -> None:
         cursor = await connection.execute(
-            "SELECT count(*) FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NOT NULL",
-            (list(_GUARD_TABLES),),
+            "SELECT (SELECT count(*) FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NOT NULL)"
+            " + (SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = 'generation')",
+            (list(_GUARD_TABLES), _GUARD_TABLES[0]),
         )
         row = await cursor.fetchone()
-        if row is None or row[0] < len(_GUARD_TABLES):
+        if row is None or row[0] <= len(_GUARD_TABLES):
             await connection.execute(TABLES)
 
     async def apply(self, updates: Sequence[Update]) -> Sequence[Outcome]:

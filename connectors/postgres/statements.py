@@ -17,18 +17,21 @@ from connectors.sdk.sink import Update
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS solesource_applied (
-    object text NOT NULL, key text NOT NULL, revision bigint NOT NULL, PRIMARY KEY (object, key));
+    object text NOT NULL, key text NOT NULL, revision bigint NOT NULL, generation text NOT NULL DEFAULT '',
+    PRIMARY KEY (object, key));
+ALTER TABLE solesource_applied ADD COLUMN IF NOT EXISTS generation text NOT NULL DEFAULT '';
 CREATE TABLE IF NOT EXISTS solesource_inbox (
     id text NOT NULL, kind text NOT NULL CHECK (kind IN ('proposal', 'refusal')), object text NOT NULL,
     key text NOT NULL, field text NOT NULL, current text, proposed text, note text NOT NULL,
     opened timestamptz NOT NULL, answered timestamptz, PRIMARY KEY (id, field));
 """
 
-# I4: a lower or equal revision inserts nothing, and then nothing is written.
+# I4: a lower or equal revision inserts nothing, and then nothing is written. An equal one of another generation of
+# deliveries is news: other fields of it may be read.
 _GUARD = sql.SQL(
-    "WITH guard AS (INSERT INTO solesource_applied AS a (object, key, revision) VALUES (%s, %s, %s)"
-    " ON CONFLICT (object, key) DO UPDATE SET revision = excluded.revision"
-    " WHERE a.revision < excluded.revision RETURNING 1)"
+    "WITH guard AS (INSERT INTO solesource_applied AS a (object, key, revision, generation) VALUES (%s, %s, %s, %s)"
+    " ON CONFLICT (object, key) DO UPDATE SET revision = excluded.revision, generation = excluded.generation"
+    " WHERE a.revision < excluded.revision + (a.generation <> excluded.generation)::int RETURNING 1)"
 )
 _COUNTS = sql.SQL(
     " SELECT (SELECT count(*) FROM guard), (SELECT count(*) FROM present), (SELECT count(*) FROM written)"
@@ -47,7 +50,7 @@ def statement_for(update: Update, mapping: TableMapping) -> Statement:
     """Returns one row: guard passed, rows there, rows written."""
     table, key = sql.Identifier(*mapping.place), sql.Identifier(mapping.key)
     present = sql.SQL(", present AS (SELECT 1 FROM {} WHERE {} = %s)").format(table, key)
-    guard = (update.object, update.key, update.revision, update.key)
+    guard = (update.object, update.key, update.revision, update.generation, update.key)
     if update.deleted:
         gone = sql.SQL(", written AS (DELETE FROM {} AS t USING guard WHERE t.{} = %s RETURNING 1)").format(
             table, key

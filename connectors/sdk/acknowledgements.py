@@ -43,14 +43,20 @@ class Range:
     def __init__(self, object_name: str, partition: int) -> None:
         self.object = object_name
         self.partition = partition
+        self.through = -1
+        """Last offset that was acknowledged, in the partition that was read."""
         self._open: dict[int, tuple[int, bytes, Settled | None]] = {}
+        self._sequence: dict[int, int] = {}
+        """Offset read to that of the authoritative record, where deliveries are read: acknowledgements count in it."""
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def saw(self, offset: int, key: bytes, time_ms: int) -> None:
+    def saw(self, offset: int, key: bytes, time_ms: int, sequence: int | None = None) -> None:
         """A record was read; offsets come in rising order."""
         self._open[offset] = (time_ms, key, None)
+        if sequence is not None:
+            self._sequence[offset] = sequence
 
     def settle(self, offset: int, settled: Settled) -> None:
         """The work on an offset ended."""
@@ -71,9 +77,12 @@ class Range:
             covered.append((offset, time_ms, key, settled))
         if not covered:
             return None
+        self.through = covered[-1][0]
+        record = self._record(system, applied_ms, covered)
         for offset, *_ in covered:
             del self._open[offset]
-        return self._record(system, applied_ms, covered)
+            self._sequence.pop(offset, None)
+        return record
 
     def _record(
         self, system: str, applied_ms: int, covered: list[tuple[int, int, bytes, Settled]]
@@ -92,8 +101,8 @@ class Range:
             "system": system,
             "object": self.object,
             "partition": self.partition,
-            "from_offset": covered[0][0],
-            "through_offset": covered[-1][0],
+            "from_offset": self._sequence.get(covered[0][0], covered[0][0]),
+            "through_offset": self._sequence.get(covered[-1][0], covered[-1][0]),
             "applied": counts[Applied],
             "skipped": counts[Skipped],
             "failed": counts[Failed],

@@ -37,18 +37,21 @@ def next_update(
     key: str,
     decided_ms: int,
     before: Update | AppliedRevision | None,
+    generation: str = "",
 ) -> Update | None:
     """The update for this record after `before` (an update not yet applied, or the last applied revision).
 
     None when `before` is as new or newer: nobody is taken backwards.  # I4
+    In another generation than that of `before` the same revision is news: other fields of it may be seen.
     """
-    if before is not None and envelope.revision <= before.revision:
+    other = before is not None and before.generation != generation
+    if before is not None and envelope.revision + other <= before.revision:
         return None
     # Nothing was applied of this life of the record yet; an update that waits may already be about to create it.
     fresh = before is None or before.deleted or (isinstance(before, Update) and before.created)
     # A revision in between was never seen (compacted away) or was given up: patching would leave its fields
     # behind.
-    gap = before is not None and envelope.revision != before.revision + 1
+    gap = before is not None and (other or envelope.revision != before.revision + 1)
     fields = frozenset(values)
     writable = fields - envelope.owned_by(system, fields)  # I11: never a field to its own system of record
     if envelope.deleted:
@@ -74,6 +77,7 @@ def next_update(
         time_ms=envelope.time_ms,
         ingress_ms=envelope.ingress_ms,
         decided_ms=decided_ms,
+        generation=generation,
     )
 
 

@@ -22,7 +22,7 @@ class Update:
     revision: int
     deleted: bool
     values: Mapping[str, Any]
-    """The full record; empty when deleted."""
+    """The full record, or what this system may read of it; empty when deleted."""
     write: frozenset[str]
     """Fields to write; never one whose system of record is this system."""
     writable: frozenset[str]
@@ -37,6 +37,8 @@ class Update:
     """When Kafka took the change in."""
     decided_ms: int
     """When Kafka took the authoritative record in (broker append time)."""
+    generation: str = ""
+    """Of the deliveries that it came by; empty = whole records. Of another one, an equal revision is news."""
 
 
 @dataclass(frozen=True, slots=True)

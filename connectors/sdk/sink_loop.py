@@ -10,12 +10,16 @@ ones meanwhile.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.errors import (
+    IllegalStateError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+)
 
 from connectors.sdk.acknowledgements import Range, Settled
 from connectors.sdk.clock import now_ms, ticks_ms
@@ -25,6 +29,7 @@ from connectors.sdk.errors import ConnectionLost, ConnectorError, OutcomeMissing
 from connectors.sdk.guarded import GuardedSink
 from connectors.sdk.pacing import backoff_ms, pause
 from connectors.sdk.publish import Outgoing, Publisher
+from connectors.sdk.routes import Route, Routes
 from connectors.sdk.sink import Applied, Failed, Outcome, Retry, Skipped, Update
 from connectors.sdk.store import AppliedRevision
 from connectors.sdk.wiring import Wiring
@@ -35,6 +40,8 @@ log = structlog.get_logger("connectors.sdk")
 
 ACKNOWLEDGE_EVERY_MS = 250
 """At most four acknowledgements a second per partition."""
+LOOK_EVERY_MS = 2_000
+"""How often a sink looks whether it may read from elsewhere now."""
 OPEN_MAX = 10_000
 """Records read but not acknowledged, per connector, above which nothing more is read."""
 _WAIT_MS = 200
@@ -53,30 +60,59 @@ class SinkLoop:
         self._acknowledged_ms: dict[TopicPartition, int] = {}
         self._unsaid: list[Outgoing] = []
         self._through: dict[TopicPartition, int] = {}
+        config = wiring.config
+        self._routes = Routes(wiring.access, wiring.registry, self._system, config.objects)
+        self._by_topic: dict[str, Route] = {}
+        self._look_due_ms = 0
         self._sink_due_ms = 0
         self._sink_attempt = 0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Apply and acknowledge until `stop`."""
-        topics = {f"authoritative.{name}": name for name in self._wiring.config.objects}
         consumer = await started_consumer(self._wiring.access, f"{self._system}.sink", stop)
         if consumer is None:
             return
         try:
-            consumer.subscribe(list(topics), listener=_Forget(self))
             while not stop.is_set():
+                await self._find_routes(consumer)
                 await self._turn(consumer, stop)
             await self._acknowledge(consumer, asyncio.Event(), every_ms=0)
         finally:
             await self._sink.close()
+            await self._routes.close()
             await self._publisher.close()
             await consumer.stop()
 
-    async def _turn(self, consumer: AIOKafkaConsumer, stop: asyncio.Event) -> None:
-        if sum(map(len, self._ranges.values())) < OPEN_MAX:
+    async def _find_routes(self, consumer: AIOKafkaConsumer) -> None:
+        """Read from where the system may read now; rights change while it runs."""
+        if ticks_ms() < self._look_due_ms:
+            return
+        self._look_due_ms = ticks_ms() + LOOK_EVERY_MS
+        try:
+            found = await self._routes.look(consumer)
+        except (KafkaError, SchemaError) as error:
+            log.warning("sink.routes_unknown", system=self._system, fault=type(error).__name__)
+            return
+        if found.keys() != self._by_topic.keys():
+            self._by_topic = found
+            consumer.subscribe(list(found), listener=_Forget(self)) if found else consumer.unsubscribe()
+            log.info("sink.reads", system=self._system, topics=sorted(found))
+
+    async def _fetch(self, consumer: AIOKafkaConsumer) -> None:
+        try:
             fetched = await consumer.getmany(timeout_ms=_WAIT_MS, max_records=self._wiring.config.batch_max)
-            for partition, records in fetched.items():
-                self._take(partition, records)
+        except (TopicAuthorizationFailedError, UnknownTopicOrPartitionError) as error:
+            # A right was taken back, or its deliveries are made anew elsewhere: it must be looked where.
+            log.warning("sink.right_changed", system=self._system, fault=type(error).__name__)
+            self._look_due_ms = 0
+            return
+        for partition, records in fetched.items():
+            if partition.topic in self._by_topic:
+                self._take(partition, records, self._by_topic[partition.topic])
+
+    async def _turn(self, consumer: AIOKafkaConsumer, stop: asyncio.Event) -> None:
+        if self._by_topic and sum(map(len, self._ranges.values())) < OPEN_MAX:
+            await self._fetch(consumer)
         else:
             await pause(_WAIT_MS, stop)
         await self._apply_due()
@@ -84,16 +120,18 @@ class SinkLoop:
 
     # --- reading
 
-    def _take(self, partition: TopicPartition, records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
-        name = partition.topic.removeprefix("authoritative.")
+    def _take(
+        self, partition: TopicPartition, records: Sequence[ConsumerRecord[bytes, bytes]], route: Route
+    ) -> None:
+        name = route.object
         span = self._ranges.setdefault(partition, Range(name, partition.partition))
         known = self._wiring.store.applied(name, {bytes(record.key) for record in records if record.key})
         for record in records:
             key = bytes(record.key or b"")
             try:
                 envelope = parse_authoritative(record.headers)
-                span.saw(record.offset, key, envelope.time_ms)
-                values = self._values(name, record.value)
+                span.saw(record.offset, key, envelope.time_ms, envelope.sequence)
+                values = route.values(record.value)
             except SchemaError as error:
                 span.saw(record.offset, key, record.timestamp)
                 self._settle(partition, [record.offset], Failed(error.code, error.detail))
@@ -107,6 +145,7 @@ class SinkLoop:
                 key=key.decode(),
                 decided_ms=record.timestamp,
                 before=before,
+                generation=route.generation,
             )
             if update is None:
                 skipped = Skipped("a newer revision was applied")
@@ -116,11 +155,6 @@ class SinkLoop:
             else:
                 waiting.update = update
                 waiting.offsets.append(record.offset)
-
-    def _values(self, name: str, value: bytes | None) -> Mapping[str, Any]:
-        if value is None:
-            return {}
-        return self._wiring.registry.codec.decode(value, allowed=self._wiring.registry.ids(name))
 
     # --- applying
 
@@ -174,7 +208,9 @@ class SinkLoop:
                 log.warning("sink.update_failed", system=self._system, object=update.object,
                             code=outcome.code, revision=update.revision, tries=tries)  # fmt: skip
             else:
-                applied.append((update.object, pending.key, update.revision, update.deleted))
+                applied.append(
+                    (update.object, pending.key, update.revision, update.deleted, update.generation)
+                )
             del self._pending[update.object, pending.key]
             self._settle(pending.partition, pending.offsets, outcome, update, pending.attempts)
         if applied:
@@ -221,7 +257,7 @@ class SinkLoop:
             record = span.take(self._system, now_ms())
             if record is not None:
                 self._acknowledged_ms[partition] = now
-                self._through[partition] = record["through_offset"]
+                self._through[partition] = span.through
                 name = f"{span.object}/{span.partition}".encode()
                 value = codec.encode(schema_id, record)
                 self._unsaid.append(Outgoing(f"acks.{self._system}", name, value, partition=0))

@@ -15,7 +15,7 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS position (stream TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS applied (
     object TEXT NOT NULL, key BLOB NOT NULL, revision INTEGER NOT NULL, deleted INTEGER NOT NULL,
-    PRIMARY KEY (object, key)) WITHOUT ROWID;
+    generation TEXT NOT NULL DEFAULT '', PRIMARY KEY (object, key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS shelf (
     drawer TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (drawer, name)) WITHOUT ROWID;
 """
@@ -28,6 +28,8 @@ class AppliedRevision:
 
     revision: int
     deleted: bool
+    generation: str = ""
+    """Of the deliveries that it came by; empty = whole records."""
 
 
 class Store:
@@ -42,6 +44,9 @@ class Store:
         # idempotently.
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.executescript(_TABLES)
+        columns = {row[1] for row in self._db.execute("PRAGMA table_info(applied)")}
+        if "generation" not in columns:  # a file from before there were deliveries
+            self._db.execute("ALTER TABLE applied ADD COLUMN generation TEXT NOT NULL DEFAULT ''")
 
     def position(self, stream: str) -> str | None:
         """Where the source stood after its last committed batch."""
@@ -61,19 +66,19 @@ class Store:
         for start in range(0, len(wanted), _CHUNK):
             chunk = wanted[start : start + _CHUNK]
             marks = ",".join("?" * len(chunk))
-            query = f"SELECT key, revision, deleted FROM applied WHERE object = ? AND key IN ({marks})"  # noqa: S608 - only question marks
-            for key, revision, deleted in self._db.execute(query, (object_name, *chunk)):
-                found[bytes(key)] = AppliedRevision(int(revision), bool(deleted))
+            query = f"SELECT key, revision, deleted, generation FROM applied WHERE object = ? AND key IN ({marks})"  # noqa: S608 - only question marks
+            for key, revision, deleted, generation in self._db.execute(query, (object_name, *chunk)):
+                found[bytes(key)] = AppliedRevision(int(revision), bool(deleted), str(generation))
         return found
 
-    def keep_applied(self, rows: Iterable[tuple[str, bytes, int, bool]]) -> None:
-        """Record (object, key, revision, deleted); a revision never falls.  # I4: guard of sinks without
+    def keep_applied(self, rows: Iterable[tuple[str, bytes, int, bool, str]]) -> None:
+        """Record (object, key, revision, deleted, generation); a revision never falls.  # I4: guard of sinks without
         their own.
         """
         with self._transaction():
             self._db.executemany(
-                "INSERT INTO applied VALUES (?, ?, ?, ?) ON CONFLICT (object, key) DO UPDATE"
-                " SET revision = excluded.revision, deleted = excluded.deleted"
+                "INSERT INTO applied VALUES (?, ?, ?, ?, ?) ON CONFLICT (object, key) DO UPDATE"
+                " SET revision = excluded.revision, deleted = excluded.deleted, generation = excluded.generation"
                 " WHERE excluded.revision >= applied.revision",
                 rows,
             )

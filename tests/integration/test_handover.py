@@ -81,9 +81,9 @@ def test_the_new_owners_changes_wait_for_the_former_owners_backlog(estate: Estat
     for number in range(BACKLOG):
         send("crm", key, {"phone": f"crm {number}"}, fields=["phone"], wait=False)
     estate.producer("crm").flush(60)
+    send("erp", key, {"phone": "too early"}, fields=["phone"])
     cut_s = now_s() + 1.5
     publish(estate, **handed_over(cut_s))
-    send("erp", key, {"phone": "too early"}, fields=["phone"])
     time.sleep(max(0.0, cut_s - now_s()) + 0.5)
     send("erp", key, {"phone": "erp 1"}, fields=["phone"])
     send("crm", key, {"phone": "too late"}, fields=["phone"])

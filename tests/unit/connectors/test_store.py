@@ -12,15 +12,15 @@ from connectors.sdk.store import AppliedRevision, Store
 def test_positions_and_revisions_survive_a_restart(tmp_path: Path):
     store = Store(tmp_path / "deep" / "store.sqlite")
     store.keep_position("source", "p1")
-    store.keep_applied([("customer", b"a", 5, False), ("customer", b"b", 2, True)])
+    store.keep_applied([("customer", b"a", 5, False, ""), ("customer", b"b", 2, True, "g1")])
     store.close()
     store = Store(tmp_path / "deep" / "store.sqlite")
     assert store.position("source") == "p1"
     assert store.position("other") is None
-    store.keep_applied([("customer", b"a", 4, False), ("customer", b"b", 3, False)])
+    store.keep_applied([("customer", b"a", 4, False, "g1"), ("customer", b"b", 3, False, "g1")])
     assert store.applied("customer", [b"a", b"b", b"c"]) == {
         b"a": AppliedRevision(5, False),
-        b"b": AppliedRevision(3, False),
+        b"b": AppliedRevision(3, False, "g1"),
     }
     assert store.applied("order", [b"a"]) == {}
     store.keep_position("source", None)

@@ -1,0 +1,58 @@
+"""What a system may read of an object, and the name of the stream that carries exactly this.
+
+Pure. A restricted reader never reads authoritative records; it has deliveries of its own, in a topic whose *generation*
+is named after what it may see. Another right to read is another generation, filled from the beginning (decision 0011).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ownership.map import ObjectMap
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one restricted reader sees of one object."""
+
+    system: str
+    object: str
+    fields: tuple[str, ...]
+    """In the contract's order."""
+    masked: frozenset[str]
+    """Those of which it gets a keyed digest instead of the value."""
+    mask_key: int
+    """Number of the key for these digests; 0 = nothing is masked."""
+
+    @property
+    def generation(self) -> str:
+        """Eight hex digits; the same rights always give the same name."""
+        said = f"{self.system}|{self.object}|{','.join(sorted(self.fields))}"
+        if self.masked:
+            said += f"|{','.join(sorted(self.masked))}|{self.mask_key}"
+        return hashlib.sha256(said.encode()).hexdigest()[:8]
+
+
+def granted(entry: ObjectMap) -> dict[str, frozenset[str] | None]:
+    """System to what it may read, now or under later terms; None = whole records."""
+    found = dict(entry.readers)
+    for _, terms in entry.later:
+        for system, fields in terms.readers.items():
+            found.setdefault(system, fields)
+    return found
+
+
+def readings(entry: ObjectMap) -> Iterator[Reading]:
+    """The restricted readers of an object."""
+    for system, fields in sorted(granted(entry).items()):
+        if fields:
+            masked = entry.masked.get(system, frozenset()) & fields
+            yield Reading(
+                system,
+                entry.name,
+                tuple(name for name in entry.fields if name in fields),
+                masked,
+                entry.mask_keys.get(system, 0) if masked else 0,
+            )
