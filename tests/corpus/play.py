@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from broker.gate.reason import Reason
+from ownership.errors import MapRefused
+from schemas.errors import SchemaError
 from tests.corpus.compare import Difference, differences
 from tests.corpus.form import NotUnderstood, Played, Scenario
 from tests.corpus.stage import Happened, Stage, stage_of
@@ -14,7 +16,7 @@ def play(scenario: Scenario) -> tuple[list[Difference], list[Happened]]:
     """(what came out otherwise, what happened). Raises NotUnderstood."""
     try:
         stage = stage_of(scenario.base, scenario.changes)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, MapRefused) as error:
         msg = f"{scenario.place}: the map: {error}"
         raise NotUnderstood(msg) from error
     found: list[Difference] = []
@@ -29,7 +31,7 @@ def play(scenario: Scenario) -> tuple[list[Difference], list[Happened]]:
                     Difference(scenario.place, told, *difference)
                     for difference in _compared(one, stage, played)
                 ]
-        except ValueError as error:
+        except (ValueError, MapRefused, SchemaError) as error:
             msg = f"{scenario.place}: {told}: {error}"
             raise NotUnderstood(msg) from error
     return found, happened

@@ -90,6 +90,12 @@ class Stage:
             names[one["name"]] = "text" if kind == "string" else "list" if "items" in kind else "money"
         return names
 
+    @property
+    def required(self) -> list[str]:
+        """Fields that cannot be null: where a change does not set them, something stands there all the same."""
+        fields = contracts_of(self.document)[-1]["fields"]
+        return [one["name"] for one in fields if one["type"] == "string" and one["name"] != "customer_id"]
+
     def typed(self, said: Mapping[str, Any]) -> dict[str, Any]:
         """Values as they are written, as the contract has them. Raises ValueError for a text without quotes."""
         return {name: _typed(name, value, self.fields.get(name, "text")) for name, value in said.items()}
@@ -158,8 +164,9 @@ class Stage:
                 full = dict.fromkeys(names) | {"customer_id": step.key} | known
                 more["value"] = codec.encode(number, {name: full[name] for name in names})
             fields = list(step.value) if step.kind == "writes" else None
+            unset = dict.fromkeys(self.required, "") if step.kind == "writes" else {}
             record = self.bench.upsert(
-                step.system, event, known, fields=fields, key=step.key, at_ms=appended, **more
+                step.system, event, unset | known, fields=fields, key=step.key, at_ms=appended, **more
             )
         wrong = step.beside.get("wrong")
         if wrong is not None:
