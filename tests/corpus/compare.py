@@ -200,7 +200,9 @@ def _acknowledges(look: Look) -> tuple[Any, Any]:
 
 
 def _results(look: Look) -> tuple[Any, Any]:
-    return look.expected, {line["kind"]: line["result"] for line in look.trail if line["kind"] in look.expected}
+    return look.expected, {
+        line["kind"]: line["result"] for line in look.trail if line["kind"] in look.expected
+    }
 
 
 def _connections(look: Look) -> tuple[Any, Any]:
@@ -244,4 +246,8 @@ def _shown(value: Any) -> str:
         return "{" + ", ".join(f"{name}: {_shown(one)}" for name, one in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_shown, value)) + "]"
-    return {True: "yes", False: "no", None: "nothing"}.get(value, value) if isinstance(value, bool | None) else str(value)
+    return (
+        {True: "yes", False: "no", None: "nothing"}.get(value, value)
+        if isinstance(value, bool | None)
+        else str(value)
+    )

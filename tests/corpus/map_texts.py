@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -47,24 +47,37 @@ def changed(document: Any, changes: Any) -> Any:
 
 def map_document(base: str, changes: Mapping[str, Any]) -> Any:
     """The map of an object, as people would write it."""
-    return changed(yaml.safe_load((MAPS / f"{base}.yaml").read_text("utf-8")), changes)
+    return changed(_document(base), changes)
 
 
-def contracts_of(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+@cache
+def _document(base: str) -> Any:
+    return yaml.safe_load((MAPS / f"{base}.yaml").read_text("utf-8"))
+
+
+def contracts_of(document: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     """Every version of the map's contract, the one in force last."""
-    stem = str(document["contract"]).removesuffix(".avsc")
-    return [json.loads(path.read_text("utf-8")) for path in sorted(MAPS.glob(f"{stem}-[0-9].avsc"))]
+    return _contracts(str(document["contract"]).removesuffix(".avsc"))
+
+
+@cache
+def _contracts(stem: str) -> Sequence[Mapping[str, Any]]:
+    return tuple(json.loads(path.read_text("utf-8")) for path in sorted(MAPS.glob(f"{stem}-[0-9].avsc")))
 
 
 def rules(document: Mapping[str, Any], version: int) -> Rules:
     """A map version in force. Raises MapRefused."""
-    return _rules(yaml.safe_dump(_dated(document), sort_keys=False), version)
+    return _rules(json.dumps(_dated(document)), version)
 
 
 @cache
 def _rules(text: str, version: int) -> Rules:
-    texts = {"systems.yaml": (MAPS / "systems.yaml").read_text("utf-8"), "customer.yaml": text}
-    return rules_of(texts | registry_document(*contracts_of(yaml.safe_load(text))), version)
+    document = json.loads(text)
+    texts = {
+        "systems.yaml": (MAPS / "systems.yaml").read_text("utf-8"),
+        "customer.yaml": yaml.safe_dump(document, sort_keys=False),
+    }
+    return rules_of(texts | registry_document(*contracts_of(document)), version)
 
 
 def _dated(said: Any) -> Any:

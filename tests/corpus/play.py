@@ -42,10 +42,10 @@ def _compared(one: Happened, stage: Stage, played: Played) -> Iterator[tuple[str
         yield from differences(one, stage, played.expect)
     elif one.decision is not None and one.outcome != "accepted":
         yield "outcome of a step of the history without `expect`", "accepted", f"{one.outcome} ({one.reason})"
-    yield from _always(one)
+    yield from always(one)
 
 
-def _always(one: Happened) -> Iterator[tuple[str, object, object]]:
+def always(one: Happened) -> Iterator[tuple[str, object, object]]:
     """What holds after every step, whatever is expected of it."""
     changes = int(one.decision is not None)
     if sum(one.judged.account.values()) != changes:  # I2

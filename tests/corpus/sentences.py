@@ -67,7 +67,8 @@ def parse_step(words: Mapping[str, Any]) -> Step:
     """One sentence with what stands behind and beside it. Raises ValueError that says what to do."""
     said = [str(word) for word in words if word not in BESIDE]
     if len(said) != 1:
-        msg = f"{', '.join(said) or 'nothing'} is said; a step is one sentence, and beside it {', '.join(sorted(BESIDE))}"
+        known = ", ".join(sorted(BESIDE))
+        msg = f"{', '.join(said) or 'nothing'} is said; a step is one sentence, and beside it {known}"
         raise ValueError(msg)
     for sentence in SENTENCES:
         found = re.fullmatch(sentence.pattern, said[0])
@@ -84,7 +85,8 @@ def _understood(sentence: Sentence, said: str, words: Mapping[str, Any], found: 
         msg = f"`{', '.join(sorted(unknown))}` does not belong to `{said}`; take it away"
         raise ValueError(msg)
     wanted = sentence.takes or type(None)
-    if not isinstance(value, wanted):
+    fits = isinstance(value, wanted)
+    if not fits:
         told = {dict: "{field: value}", list: "[field]", int: "a number", str: "a duration such as 25h"}
         msg = f"behind `{said}:` stands {told.get(wanted, 'nothing')}, not {value!r}"
         raise ValueError(msg)

@@ -168,8 +168,8 @@ class Stage:
             record = self.bench.upsert(
                 step.system, event, unset | known, fields=fields, key=step.key, at_ms=appended, **more
             )
-        wrong = step.beside.get("wrong")
-        if wrong is not None:
+        told = step.beside.get("wrong", [])
+        for wrong in told if isinstance(told, list) else [told]:
             if wrong not in WRONG:
                 msg = f"`wrong: {wrong}` is not known; there is {', '.join(WRONG)}"
                 raise ValueError(msg)
@@ -262,7 +262,8 @@ def _typed(name: str, value: Any, kind: str) -> Any:
     if value is None:
         return None
     wanted = {"text": str, "list": list, "money": (int, str)}[kind]
-    if not isinstance(value, wanted):
+    fits = isinstance(value, wanted)
+    if not fits:
         msg = f"{name} is {'a text: put it in quotes' if kind == 'text' else f'a {kind}'}, not {value!r}"
         raise ValueError(msg)
     return money(value) if kind == "money" else value

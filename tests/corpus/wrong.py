@@ -42,7 +42,9 @@ def _order(_: Bench, record: Record) -> None:
 
 def _wrong_place(bench: Bench, record: Record) -> None:
     bench.memory.partitions = {"customer": PARTITIONS}
-    record.partition = (partition_of(record.key or b"", PARTITIONS) + 1) % PARTITIONS
+    # Not 0 either: there the bench keeps what it knows, whatever murmur2 says.
+    right = partition_of(record.key or b"", PARTITIONS)
+    record.partition = next(place for place in range(1, PARTITIONS) if place != right)
 
 
 def _many_headers(_: Bench, record: Record) -> None:
@@ -52,7 +54,6 @@ def _many_headers(_: Bench, record: Record) -> None:
 WRONG: dict[str, Callable[[Bench, Record], None]] = {
     "too large": _value(lambda _: frame(100) + b"x" * VALUE_LENGTH_MAX),
     "no key": _key(None),
-    "an empty key": _key(b""),
     "a key longer than 512 bytes": _key(b"C" * 513),
     "a key in another spelling": _key("Zoe\u0308".encode()),  # e and a combining mark: not form NFC
     "no id": _lacks("ce_id"),
