@@ -176,7 +176,7 @@ def _changed(look: Look) -> tuple[Any, Any]:
 
 
 def _owners(look: Look) -> tuple[Any, Any]:
-    seen = {}
+    seen: dict[str, str] = {}
     for envelope, _ in look.happened.revisions[-1:]:
         for system, _, names in sorted(envelope.owners, key=lambda one: one[2] is not None):
             seen |= {
@@ -246,8 +246,6 @@ def _shown(value: Any) -> str:
         return "{" + ", ".join(f"{name}: {_shown(one)}" for name, one in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_shown, value)) + "]"
-    return (
-        {True: "yes", False: "no", None: "nothing"}.get(value, value)
-        if isinstance(value, bool | None)
-        else str(value)
-    )
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "nothing" if value is None else str(value)

@@ -194,9 +194,10 @@ def read_scenarios(text: str, file: str) -> list[Scenario]:
     """The scenarios of a file. Raises NotUnderstood."""
     try:
         document, lines = read_yaml(text, file)
-        form = FileForm.model_validate(document)
     except MapRefused as error:
         raise NotUnderstood(str(error)) from None
+    try:
+        form = FileForm.model_validate(document)
     except ValidationError as error:
         raise NotUnderstood("\n".join(_told(file, document, error))) from None
     return [_scenario(file, lines["scenarios", n], form, one) for n, one in enumerate(form.scenarios)]
@@ -210,7 +211,8 @@ def _told(file: str, document: Any, error: ValidationError) -> list[str]:
         where = ""
         if path[:1] == ["scenarios"] and len(path) > 1:
             named = document["scenarios"][int(path[1])]
-            where, path = f"{named.get('name', 'number ' + path[1])}: ", path[2:]
+            name = named.get("name") if isinstance(named, dict) else None
+            where, path = f"{name or 'scenario ' + path[1]}: ", path[2:]
         found.append(f"{file}: {where}{'.'.join(path)}: {_advice(one)}")
     return found
 
@@ -241,10 +243,12 @@ def _scenario(file: str, line: int, form: FileForm, one: ScenarioForm) -> Scenar
 
 def _played(where: str, number: int, said: Any, *, expected: bool = False) -> Played:
     here = f"{where}: step {number}"
-    words = {said: None} if isinstance(said, str) else dict(said)
-    told = words.pop("expect", None)
+    words = {said: None} if isinstance(said, str) else said
+    if not isinstance(words, dict):
+        raise NotUnderstood(f"{here}: {said!r} is no step; write `crm creates C-1: {{name: Ada}}`")
+    told = words.get("expect")
     try:
-        step = parse_step(words)
+        step = parse_step({word: value for word, value in words.items() if word != "expect"})
         expect = None if told is None else Expectation.model_validate(told)
     except ValidationError as error:
         found = (f"{here}: expect.{'.'.join(map(str, e['loc']))}: {_advice(e)}" for e in error.errors())

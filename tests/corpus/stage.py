@@ -261,7 +261,7 @@ def _appended(step: Step) -> int | None:
 def _typed(name: str, value: Any, kind: str) -> Any:
     if value is None:
         return None
-    wanted = {"text": str, "list": list, "money": (int, str)}[kind]
+    wanted: tuple[type, ...] = {"text": (str,), "list": (list,), "money": (int, str)}[kind]
     fits = isinstance(value, wanted)
     if not fits:
         msg = f"{name} is {'a text: put it in quotes' if kind == 'text' else f'a {kind}'}, not {value!r}"

@@ -84,7 +84,7 @@ def test_every_policy_stops_a_write() -> None:
 
 
 def test_every_kind_of_version_is_accepted_and_known_again() -> None:
-    kinds = Counter()
+    kinds: Counter[tuple[VersionKind, str]] = Counter()
     for one in happened():
         event = dict(one.record.headers).get("ce_id")
         if event is not None and one.outcome in ("accepted", "stale", "duplicate"):

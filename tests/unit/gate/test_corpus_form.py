@@ -199,6 +199,7 @@ ERP = {"erp writes C-1": {"name": "Eve"}}
         (text_of({"case": {"sistem": "erp"}}), "is no word of a scenario"),
         (text_of(None), "step 2: says not what is expected; add `expect`, or move it to `history`"),
         (text_of(None, then=[{"wait": "2h", "expect": SAID}]), "nothing is judged here; put `expect` under"),
+        (text_of(None, then=[["tick"]]), "step 2: ['tick'] is no step; write `crm creates C-1: {name: Ada}`"),
         (text_of(None, then=[{"wait": "two hours"}]), "a duration is a whole number and ms, s, m, h or d"),
         (text_of(None, then=[{"erp renames C-1": {}}]), "`erp renames C-1` is no sentence of a scenario"),
         (
