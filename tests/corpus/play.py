@@ -9,6 +9,7 @@ from ownership.errors import MapRefused
 from schemas.errors import SchemaError
 from tests.corpus.compare import Difference, differences
 from tests.corpus.form import NotUnderstood, Played, Scenario
+from tests.corpus.sentences import repeated
 from tests.corpus.stage import Happened, Stage, stage_of
 
 
@@ -24,13 +25,12 @@ def play(scenario: Scenario) -> tuple[list[Difference], list[Happened]]:
     for number, played in enumerate([*scenario.history, *scenario.then], 1):
         told = f"step {number}: {played.step.said}"
         try:
-            one = stage.play(played.step)
-            if one is not None:
-                happened.append(one)
-                found += [
-                    Difference(scenario.place, told, *difference)
-                    for difference in _compared(one, stage, played)
-                ]
+            ones = [stage.play(step) for step in repeated(played.step)]
+            happened += [one for one in ones if one is not None]
+            compared = [always(one) for one in ones[:-1] if one is not None]
+            if ones[-1] is not None:
+                compared.append(_compared(ones[-1], stage, played))
+            found += [Difference(scenario.place, told, *each) for one in compared for each in one]
         except (ValueError, MapRefused, SchemaError) as error:
             msg = f"{scenario.place}: {told}: {error}"
             raise NotUnderstood(msg) from error

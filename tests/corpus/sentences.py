@@ -6,15 +6,15 @@ What a sentence brings about is played by `tests.corpus.stage`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ownership.document import duration_ms
 
 _WHO = "(?P<system>[a-z]+)"
 _RECORD = "(?P<key>[A-Z]-[0-9]+)"
-CHANGE = frozenset({"version", "incarnation", "event", "id", "contract", "wrong", "appended", "called"})
+CHANGE = frozenset({"version", "incarnation", "event", "id", "contract", "wrong", "appended", "called", "times"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ SENTENCES = (
     Sentence("wait", "wait", str, judged=False),
     Sentence("map", "the map changes", dict, judged=False),
 )
+TIMES_MAX = 200
 BESIDE = frozenset().union(*(sentence.beside for sentence in SENTENCES))
 
 
@@ -61,6 +62,25 @@ class Step:
     label: str = ""
     value: Any = None
     beside: Mapping[str, Any] = field(default_factory=dict)
+
+
+def repeated(step: Step) -> Iterator[Step]:
+    """A step as often as `times` says, `*` counted from 1; each time it is the next change of its system."""
+    times = step.beside.get("times", 1)
+    if not isinstance(times, int) or not 1 <= times <= TIMES_MAX:
+        msg = f"`times` is a number from 1 to {TIMES_MAX}, not {times!r}"
+        raise ValueError(msg)
+    for number in range(1, times + 1):
+        beside = {word: told for word, told in step.beside.items() if word != "version" or number == 1}
+        yield replace(step, beside=beside, value=_numbered(step.value, number))
+
+
+def _numbered(value: Any, number: int) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: told.replace("*", str(number)) if isinstance(told, str) else told for name, told in value.items()
+    }
 
 
 def parse_step(words: Mapping[str, Any]) -> Step:
