@@ -16,7 +16,7 @@ from broker.rules import Rules, rules_of
 from tests.gate_parts import CUSTOMER, FIELDS, SYSTEMS, T0, Bench, Record, map_texts, money, object_document
 from tests.oracle_words import Again, Handover, Law, Reset, Step, Tick, Write
 
-FEWER = settings(max_examples=max(50, settings().max_examples // 4))
+FEWER = settings(max_examples=max(min(50, settings().max_examples), settings().max_examples // 4))
 """For properties that judge every history several times."""
 TEXTS = (None, "a", "b")
 SUMS = (None, money(1), money(2))
