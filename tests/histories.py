@@ -66,7 +66,7 @@ def moment(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat()
 
 
-def rules_of_law(law: Law, contract: dict[str, Any] = CUSTOMER) -> Rules:
+def rules_of_law(law: Law, contract: dict[str, Any] = CUSTOMER, *, version: int = 1) -> Rules:
     """The same law as an ownership map."""
 
     def granted(system: str) -> Any:
@@ -90,7 +90,7 @@ def rules_of_law(law: Law, contract: dict[str, Any] = CUSTOMER) -> Rules:
             for h in law.handovers
         ],
     )
-    return rules_of(map_texts(document, [contract]), 1)
+    return rules_of(map_texts(document, [contract]), version)
 
 
 def events() -> st.SearchStrategy[str]:
