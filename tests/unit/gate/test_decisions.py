@@ -224,3 +224,25 @@ def test_a_question_is_opened_once_for_one_value_and_answered() -> None:
     gone = decided(bench, bench.delete("crm", "seq:0:03"))
     assert gone.closed == tuple((question, "answered_otherwise") for question in questions)
     assert gone.state.memory.proposals == ()
+
+
+def test_an_observed_systems_duplicate_stays_one() -> None:
+    bench = with_ada(bench_of(systems=POLICIES | {"erp": {"read": "all", "state": "observe"}}))
+    state = bench.state()
+    owners = (("crm", "seq:0:02", None), ("erp", "seq:0:01", frozenset({"credit_limit"})))
+    bench.memory.states["customer", 0][b"C-1"] = state._replace(owners=owners)
+    found = decided(bench, bench.upsert("erp", "seq:0:01", {}, fields=["credit_limit"]))
+    assert found == Decision(Outcome.DUPLICATE, Reason.DUPLICATE, 7, bench.state())
+
+
+def test_a_field_that_is_emptied_has_changed() -> None:
+    bench = with_ada(bench_of())
+    found = decided(bench, bench.upsert("crm", "seq:0:03", {"name": None}, fields=["name"]))
+    assert found.outcome is Outcome.ACCEPTED and found.changed == {"name"}
+
+
+def test_unknown_fields_come_last_in_their_order() -> None:
+    bench = with_ada(bench_of())
+    unknown = [f"field{n}" for n in range(9)]
+    record = bench.upsert("crm", "seq:0:03", {"name": "Eve"}, fields=[*reversed(unknown), "name"])
+    assert [v.field for v in decided(bench, record).verdicts] == ["name", *unknown]

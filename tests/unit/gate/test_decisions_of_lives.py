@@ -229,3 +229,97 @@ def test_what_others_said_in_a_former_life_is_no_news_either() -> None:
         bench, bench.upsert("erp", "seq:0:04", {"credit_limit": money(2)}, fields=["credit_limit"])
     )
     assert again.outcome is Outcome.STALE
+
+
+# -- what only shows in odd company
+
+
+def test_a_creation_that_sets_only_its_key() -> None:
+    bench = bench_of()
+    found = decided(bench, bench.upsert("crm", "seq:0:01", {}, fields=["customer_id"]))
+    assert found.outcome is Outcome.ACCEPTED and found.changed == {"customer_id"}
+
+
+def test_a_creation_that_sets_a_foreign_field_is_put_right_at_once() -> None:
+    bench = bench_of()
+    record = bench.upsert("crm", "seq:0:01", {"name": "Ada", "credit_limit": money(1)})
+    found = decided(bench, record)
+    assert found.outcome is Outcome.PARTLY_ACCEPTED and found.map_version == 7
+    assert found.reassert == ("crm", frozenset({"credit_limit"}))
+    assert [r.last_ms for r in found.state.memory.reassertions] == [record.timestamp]
+
+
+def test_a_creation_answers_what_was_asked_before_it() -> None:
+    bench = bench_of()
+    value = bench.upsert("erp", "x", {"name": "Ada"}).value
+    order = {"command": "ask_owner", "case_id": "Q-1", "fields": ["name"], "value": value}
+    bench.judge(bench.command(order))
+    (question,) = bench.state().memory.proposals
+    found = decided(bench, bench.upsert("crm", "seq:0:01", {"name": "Ada"}))
+    assert found.closed == ((question, "accepted"),)
+
+
+def test_what_waits_for_a_field_that_was_handed_on_is_not_merged() -> None:
+    bench = bench_of(fields=PHONES)
+    parked_by(bench, "seq:0:01", phone="1")
+    entry = bench.rules.ownership_map.objects["customer"]
+    entry = replace(entry, owners={**entry.owners, "phone": "crm"})
+    found = decided(bench, bench.upsert("crm", "seq:0:01", {"name": "Ada"}), entry=entry)
+    assert found.merged == () and len(found.state.memory.parked) == 1
+
+
+def test_a_field_that_is_written_again_leaves_nothing_waiting_of_its_former_write() -> None:
+    bench = bench_of(fields=PHONES)
+    parked_by(bench, "seq:0:01", phone="1")
+    again = parked_by(bench, "seq:0:02", phone="2")
+    assert bench.state().memory.parked == (waiting(again, "seq:0:02", "phone"),)
+
+
+OWNERS = (("crm", "a", None), ("erp", "seq:0:02", frozenset({"phone"})))
+
+
+def test_early_writes_that_say_nothing_new_in_full() -> None:
+    bench = bench_of(fields=PHONES)
+    early = parked_by(bench, "seq:0:02", phone="1")
+    clash = decided(bench, bench.upsert("erp", "seq:0:02/x", {"phone": "2"}, fields=["phone"]))
+    assert clash.map_version == 7 and clash.reason is Reason.VERSION_CONFLICT
+    bench.memory.states["customer", 0][b"C-1"] = RecordState(
+        memory=Memory(grave=Grave(revision=1, owners=OWNERS, deleted_ms=5))
+    )
+    found = decided(bench, early)
+    assert found == Decision(Outcome.DUPLICATE, Reason.DUPLICATE, 7, bench.state())
+
+
+def test_what_a_former_owner_said_before_the_record_ended_is_known() -> None:
+    # I4
+    bench = bench_of()
+    grave = Grave(revision=2, owners=(("crm", "seq:0:09", None),), deleted_ms=5)
+    memory = Memory(grave=grave, former=(("erp", "seq:0:05", frozenset({"credit_limit"})),))
+    bench.memory.states["customer", 0] = {b"C-1": RecordState(revision=2, memory=memory)}
+    for event, outcome in (("seq:0:04", Outcome.STALE), ("seq:0:06", Outcome.PARKED)):
+        record = bench.upsert("erp", event, {"credit_limit": money(1)}, fields=["credit_limit"])
+        assert decided(bench, record).outcome is outcome, event
+
+
+def test_the_policy_decides_how_a_creation_or_a_deletion_is_stopped() -> None:
+    systems = {"crm": {"read": "all"}, "erp": {"read": "all"}}
+    systems["billing"] = {"read": "none", "on_violation": "reject"}
+    bench = bench_of(systems=systems, delete={"authority": "erp", "consumers": "soft"})
+    early = decided(bench, bench.upsert("billing", "x", {"name": "Eve"}, fields=["name"]))
+    assert (early.outcome, early.map_version) == (Outcome.REFUSED, 7)
+    with_ada(bench)
+    found = decided(bench, bench.delete("billing", "x"))
+    reason = Reason.NOT_DELETE_AUTHORITY
+    assert found.outcome is Outcome.REFUSED and found.map_version == 7
+    assert found.verdicts == (FieldVerdict("customer_id", Verdict.REFUSED, reason, "erp"),)
+
+
+def test_owners_in_a_grave_stand_in_order() -> None:
+    fields = {"name": {"system_of_record": "erp"}, "phone": {"system_of_record": "billing"}}
+    bench = with_ada(bench_of(fields=fields))
+    bench.judge(bench.upsert("erp", "seq:0:01", {"name": "Ada"}, fields=["name"]))
+    bench.judge(bench.upsert("billing", "seq:0:01", {"phone": "1"}, fields=["phone"]))
+    clash = decided(bench, bench.delete("crm", "seq:0:02/x"))
+    assert (clash.reason, clash.map_version) == (Reason.VERSION_CONFLICT, 7)
+    found = decided(bench, bench.delete("crm", "seq:0:03"))
+    assert [system for system, _, _ in found.state.owners] == ["crm", "billing", "erp"]

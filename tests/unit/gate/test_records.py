@@ -222,6 +222,26 @@ def test_a_question_in_full_and_its_answer() -> None:
     assert records[-1] == line(answer, "proposal_closed", **told)
 
 
+def test_a_question_about_a_sum_is_told_as_text() -> None:
+    bench = with_ada(bench_of())
+    bench.judge(bench.upsert("erp", "seq:0:01", {"credit_limit": money(1)}, fields=["credit_limit"]))
+    record = bench.upsert("billing", "x", {"credit_limit": money(2)}, fields=["credit_limit"])
+    (body,) = [r.body for r in placed(bench, record)[2] if r.destination is Destination.PROPOSALS]
+    assert isinstance(body, dict)
+    assert body["fields"] == [{"field": "credit_limit", "current": '"1.00"', "proposed": '"2.00"'}]
+
+
+def test_a_case_tells_what_was_accepted_beside_it() -> None:
+    bench = with_ada(bench_of())
+    record = bench.upsert("crm", "seq:0:03", {"name": "Eve"}, fields=["name", "nonsense"])
+    (body,) = [r.body for r in placed(bench, record)[2] if r.destination is Destination.QUARANTINE]
+    assert isinstance(body, dict)
+    assert [(v["field"], v["reason"]) for v in body["verdicts"]] == [
+        ("name", ""),
+        ("nonsense", "unknown_field"),
+    ]
+
+
 def test_lines_of_the_neutral() -> None:
     bench = with_ada(bench_of())
     echo = bench.upsert("erp", "x", {"name": "Ada"}, fields=["name"])
@@ -244,7 +264,8 @@ def test_a_line_of_what_was_merged() -> None:
     assert [r.destination.value for r in records] == ["authoritative", "state", "trail"]
     merged = line(born, "parked_merged", system="erp", event_id="seq:0:01", revision=1)
     assert isinstance(merged.body, dict)
-    assert records[2].body == merged.body | {"topic": "changes.erp.customer", "partition": 3, "offset": 44}
+    place = {"topic": "changes.erp.customer", "partition": 3, "offset": 44}
+    assert records[2] == merged._replace(body=merged.body | place)
 
 
 def test_a_line_of_what_is_only_watched() -> None:

@@ -144,8 +144,13 @@ def test_a_write_war_that_a_change_finds_names_both() -> None:
     close = replace(at_four, last_ms=before - HOUR_MS)
     bench.memory.states["customer", 0][b"C-1"] = bench.state()._replace(memory=Memory(reassertions=(close,)))
     judged = Judge(bench.memory, "w").judge(bench.rules, [eve(bench)])
-    bodies = [o.body for o, _ in judged.outgoing if o.destination is Destination.QUARANTINE]
-    (war,) = [b for b in bodies if isinstance(b, dict) and b["reason"] == "write_war"]
+    cases = [o for o, _ in judged.outgoing if o.destination is Destination.QUARANTINE]
+    assert {case.key for case in cases} == {b"C-1"}
+    held, war = (case.body for case in cases)
+    assert isinstance(held, dict) and isinstance(war, dict)
+    assert (war["reason"], war["case_id"]) == ("write_war", held["case_id"] + ".war.name")
+    assert war["gate_time_ms"] == judged.gate_time_ms
     (verdict,) = war["verdicts"]
+    assert verdict["reason"] == "write_war"
     told = (verdict["field"], verdict["owner"], verdict["authoritative"], verdict["attempted"])
     assert told == ("name", "crm", '"Ada"', '"Eve"') and war["key"] == b"C-1"
