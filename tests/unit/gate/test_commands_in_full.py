@@ -193,3 +193,35 @@ def test_orders_and_how_they_are_kept() -> None:
     }
     assert connections_of(record) == paused and connections_of({}) == {}
     assert CONNECTIONS_KEY == b"\xff"
+
+
+def test_an_order_is_kept_under_a_key_that_no_record_has_and_told() -> None:
+    bench = bench_of()
+    for word, kind in (("pause", "paused"), ("resume", "resumed"), ("source_reset", "source_reset")):
+        order = {"command": word, "system": "crm", "incarnation": 1, "by": "ada"}
+        kept, told = bench.see(bench.command(order, key=b"")).judged.outgoing
+        assert kept[0].key == told[0].key == b"\xff" and isinstance(told[0].body, dict)
+        assert told[0].body["kind"] == kind
+
+
+def test_a_count_that_nobody_confirmed_is_told_with_both_numbers() -> None:
+    bench = with_ada(bench_of())
+    record = bench.upsert("crm", "seq:3:01", {"name": "Eve"}, fields=["name"])
+    (case,) = bench.see(record).to(Destination.QUARANTINE)
+    assert case["detail"] == "incarnation 3, recorded is 0"
+
+
+def test_what_is_judged_again_is_told_where_it_stood() -> None:
+    bench = with_ada(bench_of())
+    fields = ["name", "credit_limit"]
+    record = bench.upsert("erp", "x", {"name": "Eve", "credit_limit": money(1)}, fields=fields)
+    _, records = judge_command(
+        context(bench), bench.state(), command(record, topic="t", partition=4, offset=6)
+    )
+    again, *_ = (r.body for r in records if r.destination is Destination.TRAIL)
+    assert isinstance(again, dict) and again["kind"] == "reasserted"
+    assert (again["topic"], again["partition"], again["offset"]) == ("t", 4, 6)
+    assert again["gate_time_ms"] == again["received_ms"] == GATE_MS
+    nobody = command(record, system=None, headers=dict(record.headers) | {"ce_source": b"/"})
+    _, (line_of_nobody,) = judge_command(context(bench), bench.state(), nobody)
+    assert line_of_nobody.body["system"] == "" and line_of_nobody.body["result"] == "quarantined"  # type: ignore[index]
