@@ -286,9 +286,9 @@ class Oracle:
         record.brakes.clear()
         record.questions.clear()
         record.ended_by = (write.system, write.event)
+        self._part_with_former_owners(record)
         for name in self.law.owned_by(write.system):
             record.last[name] = (write.system, write.event)
-        self._part_with_former_owners(record)
         record.not_accepted[write.system] = write.event  # sent again, it must not end the next life
         return Expected("accepted", "", changed=frozenset(self.law.owners))
 
@@ -316,10 +316,10 @@ class Oracle:
                 record.replaced.append((write.received_ms, dict(record.values)))
             news = {name: write.values.get(name) for name in accepted}
             record.values = base | news
+            self._part_with_former_owners(record)
             stale = {s.field for s in said if s.reason == "stale"}
             for name in set(self._set(write)) & self.law.owned_by(write.system) - stale - stopped:
                 record.last[name] = (write.system, write.event)
-            self._part_with_former_owners(record)
             expected.changed = frozenset(name for name in accepted if base[name] != news[name])
         elif again:
             self._part_with_former_owners(record)

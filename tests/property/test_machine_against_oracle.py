@@ -22,7 +22,7 @@ from tests.oracle import Oracle
 from tests.oracle_words import Again, Ask, Handover, Law, Order, Reset, Step, Tick, Write
 from tests.reopened import SHELF, reopened
 
-STEPS = 40
+STEPS = 30
 VALUES = st.fixed_dictionaries(
     {name: st.sampled_from(TEXTS) for name in FIELDS[1:-1]} | {FIELDS[-1]: st.sampled_from(SUMS)}
 )
@@ -177,5 +177,5 @@ class Gate(RuleBasedStateMachine):
 
 
 TestGate = Gate.TestCase
-TestGate.settings = settings(max_examples=max(20, settings().max_examples // 5), stateful_step_count=STEPS)
+TestGate.settings = settings(max_examples=max(20, settings().max_examples // 10), stateful_step_count=STEPS)
 TestGate.pytestmark = [pytest.mark.timeout(900)]
