@@ -287,8 +287,11 @@ class Oracle:
         record.questions.clear()
         record.ended_by = (write.system, write.event)
         self._part_with_former_owners(record)
-        for name in self.law.owned_by(write.system):
-            record.last[name] = (write.system, write.event)
+        for name, owner in self.law.owners.items():
+            if (
+                owner == write.system or name not in record.last
+            ):  # of what nobody wrote, this is the last word too
+                record.last[name] = (write.system, write.event)
         record.not_accepted[write.system] = write.event  # sent again, it must not end the next life
         return Expected("accepted", "", changed=frozenset(self.law.owners))
 
