@@ -12,9 +12,10 @@ CORE_TESTS := $(addprefix tests/unit/,gate lane ownership schemas) $(addprefix t
 ONCE ?=
 SEED ?=
 SEEDS ?=
+EXAMPLES ?= 50000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check simulate coverage-core bench lock clean
+.PHONY: help setup demo test test-all check simulate oracle mutants coverage-core bench lock clean
 
 help: ## this list
 	@echo "make <target>:"
@@ -75,6 +76,12 @@ check: $(VENV)/.dev ## style, types, direction of imports, quick tests
 
 simulate: $(VENV)/.dev ## the gate under faults, from a seed (SEED=17: its timeline; SEEDS=20000: that many)
 	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS))
+
+oracle: $(VENV)/.dev ## many histories, judged by the gate and by its slow, obvious twin (EXAMPLES=50000)
+	@$(BIN)/python -m tests.property --examples $(EXAMPLES)
+
+mutants: $(VENV)/.dev ## small bugs planted in the core, one at a time: does a test see each? (about 20 minutes)
+	@$(BIN)/python -m tests.mutation
 
 coverage-core: $(VENV)/.dev ## every branch of the gate, the map and the schemas is walked by their own tests
 	@HYPOTHESIS_PROFILE=quick $(BIN)/coverage run --branch --data-file=.coverage.core \

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks import streams
+from benchmarks import decide, streams
 from benchmarks.kills import CHANGES, killed
 from benchmarks.latency import paced
 from benchmarks.throughput import OURS, faust_rate, gate_rate
@@ -122,6 +122,20 @@ def kill_test(world: BenchWorld) -> list[Row]:
     ]
 
 
+def decisions() -> list[Row]:
+    """One decision on each way, and that it costs the same however many objects the map has."""
+    rows = []
+    for way, name in decide.WAYS.items():
+        few, many, spread = decide.measured(way)
+        peer = f"the same with {decide.FEW} objects"
+        title = f"{name}; {decide.MANY:,} objects in the map"
+        rows.append(_row(title, many, peer, few, "us", "<= 1.1x", many <= 1.1 * few))
+        rows.append(_row(f"{title}, all of them written", spread, peer, few, "us", "reported", True))
+    return rows
+
+
+ALONE = {"decide": decisions}
+"""Parts that need no Kafka."""
 PARTS = {"throughput": throughput, "latency": latency, "kills": kill_test}
 
 
@@ -131,7 +145,10 @@ def main(wanted: Sequence[str]) -> int:
     A part and its peers run in one go on a Kafka of their own; rows of parts not run are kept as they were.
     """
     rows: list[Row] = []
-    for name in wanted or PARTS:
+    for name in wanted or (*ALONE, *PARTS):
+        if name in ALONE:
+            rows += ALONE[name]()
+            continue
         home = Path(tempfile.mkdtemp(prefix="solesource-bench-"))
         try:
             with BenchWorld(home) as world:

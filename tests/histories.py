@@ -16,7 +16,7 @@ from broker.rules import Rules, rules_of
 from tests.gate_parts import CUSTOMER, FIELDS, SYSTEMS, T0, Bench, Record, map_texts, money, object_document
 from tests.oracle_words import Again, Handover, Law, Reset, Step, Tick, Write
 
-FEWER = settings(max_examples=max(50, settings().max_examples // 4))
+FEWER = settings(max_examples=max(min(50, settings().max_examples), settings().max_examples // 4))
 """For properties that judge every history several times."""
 TEXTS = (None, "a", "b")
 SUMS = (None, money(1), money(2))
@@ -66,7 +66,7 @@ def moment(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat()
 
 
-def rules_of_law(law: Law, contract: dict[str, Any] = CUSTOMER) -> Rules:
+def rules_of_law(law: Law, contract: dict[str, Any] = CUSTOMER, *, version: int = 1) -> Rules:
     """The same law as an ownership map."""
 
     def granted(system: str) -> Any:
@@ -90,7 +90,7 @@ def rules_of_law(law: Law, contract: dict[str, Any] = CUSTOMER) -> Rules:
             for h in law.handovers
         ],
     )
-    return rules_of(map_texts(document, [contract]), 1)
+    return rules_of(map_texts(document, [contract]), version)
 
 
 def events() -> st.SearchStrategy[str]:

@@ -8,15 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
+from tests.oracle_record import (
+    HOUR,
+    PARKED_MS,
+    QUESTION_MS,
+    REMEMBERED_MAX,
+    REMEMBERED_MS,
+    Brake,
+    Question,
+    Record,
+    Waiting,
+)
 from tests.oracle_words import (
     STOPPED,
     STOPPING,
     Again,
+    Ask,
     Expected,
     Law,
+    Order,
     Reset,
     Said,
     Step,
@@ -28,48 +41,6 @@ from tests.oracle_words import (
     reason_of,
 )
 
-SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
-REMEMBERED_MS = HOUR
-REMEMBERED_MAX = 64
-PARKED_MS = 24 * HOUR
-QUESTION_MS = 7 * 24 * HOUR
-
-
-@dataclass
-class _Waiting:
-    write: Write
-    own: set[str]
-
-
-@dataclass
-class _Brake:
-    count: int
-    last_ms: int
-    owed: bool = False
-
-    @property
-    def free_ms(self) -> int:
-        return self.last_ms + min(2 * SECOND * 2 ** (self.count - 1), HOUR)
-
-
-@dataclass
-class _Record:
-    values: dict[str, Any] | None = None
-    revision: int = 0
-    last: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """Field to (owner, event id) of its last accepted write; outlives the record, because versions never fall."""
-    former: dict[tuple[str, str], str] = field(default_factory=dict)
-    """(field, writer) to the event id of its last accepted write, of those who own the field no more."""
-    replaced: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
-    """(append time of the write that replaced it, values)"""
-    not_accepted: dict[str, str] = field(default_factory=dict)
-    """Writer to the id of its last write that was not wholly accepted, or that was a delete."""
-    ended_by: tuple[str, str] | None = None
-    waiting: list[_Waiting] = field(default_factory=list)
-    brakes: dict[tuple[str, str], _Brake] = field(default_factory=dict)
-    questions: list[tuple[str, Any, int]] = field(default_factory=list)
-    """(field, suggested value, gate time when it was asked)."""
-
 
 class Oracle:
     """Says what must come of each step of a history."""
@@ -77,7 +48,7 @@ class Oracle:
     def __init__(self, law: Law) -> None:
         self.whole = self.law = law
         """`law` = the one in force where the record in hand stands in the log."""
-        self.records: dict[str, _Record] = {}
+        self.records: dict[str, Record] = {}
         self.gate_ms = 0
         self.confirmed: dict[str, int] = {}
 
@@ -90,20 +61,28 @@ class Oracle:
         if isinstance(step, Reset):
             self.confirmed[step.system] = max(self.confirmed.get(step.system, 0), step.incarnation)
             return Expected()
+        if isinstance(step, Order):
+            return Expected()
         if isinstance(step, Again):
             return self._again(step)
+        if isinstance(step, Ask):
+            return self._ask(step)
         self.law = self.whole.at(step.received_ms)
-        record = self.records.setdefault(step.key, _Record())
+        record = self.records.setdefault(step.key, Record())
         return self._told(record, self._judge(record, step))
 
-    def _told(self, record: _Record, expected: Expected) -> Expected:
+    def enact(self, law: Law) -> None:
+        """From now on another law is in force; what was accepted stays."""
+        self.whole = law
+
+    def _told(self, record: Record, expected: Expected) -> Expected:
         expected.revision = record.revision
         expected.values = None if record.values is None else dict(record.values)
         return expected
 
     def _again(self, step: Again) -> Expected:
         """Judged as on its first day, by today's law; unless something of it is accepted, nothing remains of it."""
-        record = self.records.setdefault(step.write.key, _Record())
+        record = self.records.setdefault(step.write.key, Record())
         tried = deepcopy(record)
         expected = self._judge(tried, replace(step.write, received_ms=self.gate_ms), again=True)
         expected.cases = 0
@@ -113,12 +92,20 @@ class Oracle:
             expected.changed, expected.questions = None, 0
         return self._told(record, expected)
 
+    def _ask(self, step: Ask) -> Expected:
+        """A steward puts the values of a case to the owners, once per case and field; no value changes by it."""
+        record = self.records.setdefault(step.write.key, Record())
+        asked = {(q.case, q.field) for q in record.questions}
+        fields = [n for n in sorted(step.fields) if n in self.law.owners and (step.case, n) not in asked]
+        record.questions += [Question(n, step.write.values.get(n), self.gate_ms, step.case) for n in fields]
+        return self._told(record, Expected(questions=len(fields)))
+
     def revision(self, key: str) -> int:
         return self.records[key].revision if key in self.records else 0
 
     # -- one change
 
-    def _judge(self, record: _Record, write: Write, *, again: bool = False) -> Expected:
+    def _judge(self, record: Record, write: Write, *, again: bool = False) -> Expected:
         listed = {*self.law.policies, *self.law.readers, *self.whole.owners.values()}
         if write.system not in listed | {handover.to for handover in self.whole.handovers}:
             return Expected("quarantined", "system_not_listed", cases=1)
@@ -136,7 +123,7 @@ class Oracle:
             return expected
         return Expected("observed", expected.reason)
 
-    def _kind(self, record: _Record, write: Write) -> Expected:
+    def _kind(self, record: Record, write: Write) -> Expected:
         if write.deletes:
             return self._delete(record, write)
         if record.values is None:
@@ -148,7 +135,7 @@ class Oracle:
         names = set(self.law.owners) if write.fields is None else set(write.fields)
         return sorted(names - (write.unavailable & set(self.law.owners)))
 
-    def _existing(self, record: _Record, write: Write) -> Expected:
+    def _existing(self, record: Record, write: Write) -> Expected:
         assert record.values is not None
         said = []
         for name in self._set(write):
@@ -163,7 +150,7 @@ class Oracle:
             return Expected("duplicate", "duplicate")
         return self._conclude(record, write, said, dict(record.values))
 
-    def _own(self, record: _Record, write: Write, name: str, current: Any, *, born: bool = False) -> Said:
+    def _own(self, record: Record, write: Write, name: str, current: Any, *, born: bool = False) -> Said:
         value = write.values.get(name)
         writer, event = record.last.get(name, ("", ""))
         event = event if writer == write.system else ""
@@ -181,7 +168,7 @@ class Oracle:
             return Said(name, "neutral", "echo")
         return Said(name, "accepted")
 
-    def _foreign(self, record: _Record, write: Write, name: str) -> Said:
+    def _foreign(self, record: Record, write: Write, name: str) -> Said:
         assert record.values is not None
         value = write.values.get(name)
         if value == record.values[name]:
@@ -193,7 +180,7 @@ class Oracle:
 
     # -- a record that does not exist
 
-    def _missing(self, record: _Record, write: Write) -> Expected:
+    def _missing(self, record: Record, write: Write) -> Expected:
         if write.system != self.law.create:
             return self._early(record, write)
         former = self._against_former_life(record, write)
@@ -221,7 +208,7 @@ class Oracle:
         expected.changed |= filled
         return expected
 
-    def _at_creation(self, record: _Record, write: Write, name: str, base: dict[str, Any]) -> Said:
+    def _at_creation(self, record: Record, write: Write, name: str, base: dict[str, Any]) -> Said:
         if name not in self.law.owners:
             return Said(name, "held", "unknown_field")
         if self.law.owners[name] == write.system:
@@ -236,7 +223,7 @@ class Oracle:
             return Said(name, "held", "late_owner")
         return Said(name, STOPPING[self.law.policies.get(write.system, "quarantine")], "not_owner")
 
-    def _against_former_life(self, record: _Record, write: Write) -> Expected | None:
+    def _against_former_life(self, record: Record, write: Write) -> Expected | None:
         """Versions never fall, not even from one life of a record to the next (I4)."""
         if record.ended_by is None:
             return None
@@ -248,7 +235,7 @@ class Oracle:
             return self._stop(record, write, [Said(self.law.key_field, "held", "version_conflict")])
         return Expected("stale", "stale") if "older" in standings else None
 
-    def _early(self, record: _Record, write: Write) -> Expected:
+    def _early(self, record: Record, write: Write) -> Expected:
         own = self.law.owned_by(write.system) & set(self._set(write))
         if not own:
             verdict = STOPPING[self.law.policies.get(write.system, "quarantine")]
@@ -273,12 +260,12 @@ class Oracle:
             if waiting.write.system == write.system:
                 waiting.own -= own
         record.waiting = [w for w in record.waiting if w.own]
-        record.waiting.append(_Waiting(write, own))
+        record.waiting.append(Waiting(write, own))
         return Expected("parked", "record_not_yet")
 
     # -- a delete
 
-    def _delete(self, record: _Record, write: Write) -> Expected:
+    def _delete(self, record: Record, write: Write) -> Expected:
         key = self.law.key_field
         if record.values is None:
             return Expected("echo", "already_deleted")
@@ -300,14 +287,17 @@ class Oracle:
         record.questions.clear()
         record.ended_by = (write.system, write.event)
         self._part_with_former_owners(record)
-        for name in self.law.owned_by(write.system):
-            record.last[name] = (write.system, write.event)
+        for name, owner in self.law.owners.items():
+            if (
+                owner == write.system or name not in record.last
+            ):  # of what nobody wrote, this is the last word too
+                record.last[name] = (write.system, write.event)
         record.not_accepted[write.system] = write.event  # sent again, it must not end the next life
         return Expected("accepted", "", changed=frozenset(self.law.owners))
 
     # -- what follows
 
-    def _conclude(self, record: _Record, write: Write, said: list[Said], base: dict[str, Any]) -> Expected:
+    def _conclude(self, record: Record, write: Write, said: list[Said], base: dict[str, Any]) -> Expected:
         accepted = {s.field for s in said if s.verdict == "accepted"}
         stopped = {s.field for s in said if s.verdict in STOPPED}
         if stopped:
@@ -317,20 +307,20 @@ class Oracle:
         again = self._brake(record, write.system, (stopped | late) & foreign)
         expected = Expected(outcome_of(said), reason_of(said), cases=any(s.verdict == "held" for s in said))
         expected.reasserted = (write.system, again) if again else None
-        record.questions = [q for q in record.questions if q[0] not in accepted]
-        asked = [q[:2] for q in record.questions]
+        record.questions = [q for q in record.questions if q.field not in accepted]
+        asked = [(q.field, q.value) for q in record.questions]
         for s in said:
             question = (s.field, write.values.get(s.field))
             if s.verdict == "proposed" and question not in asked:
-                record.questions.append((*question, self.gate_ms))
+                record.questions.append(Question(*question, self.gate_ms))
                 expected.questions += 1
         if accepted:
             if record.values is not None:
                 record.replaced.append((write.received_ms, dict(record.values)))
             news = {name: write.values.get(name) for name in accepted}
             record.values = base | news
-            stale = {s.field for s in said if s.reason == "stale"}
             self._part_with_former_owners(record)
+            stale = {s.field for s in said if s.reason == "stale"}
             for name in set(self._set(write)) & self.law.owned_by(write.system) - stale - stopped:
                 record.last[name] = (write.system, write.event)
             expected.changed = frozenset(name for name in accepted if base[name] != news[name])
@@ -341,18 +331,18 @@ class Oracle:
             record.revision += 1
         return expected
 
-    def _part_with_former_owners(self, record: _Record) -> None:
+    def _part_with_former_owners(self, record: Record) -> None:
         """A revision names the owners of today; what others had said of a field counts when it comes back to them."""
         for name, (writer, event) in list(record.last.items()):
             if writer != self.law.owners[name]:
                 record.former[name, writer] = event
                 del record.last[name]
 
-    def _last_of(self, record: _Record, system: str, name: str) -> str:
+    def _last_of(self, record: Record, system: str, name: str) -> str:
         writer, event = record.last.get(name, ("", ""))
         return event if writer == system else record.former.get((name, system), "")
 
-    def _stop(self, record: _Record, write: Write, said: list[Said], drifted: Iterable[str] = ()) -> Expected:
+    def _stop(self, record: Record, write: Write, said: list[Said], drifted: Iterable[str] = ()) -> Expected:
         record.not_accepted[write.system] = write.event
         again = self._brake(record, write.system, drifted)
         expected = Expected(outcome_of(said), reason_of(said), cases=any(s.verdict == "held" for s in said))
@@ -362,7 +352,7 @@ class Oracle:
             expected.changed, expected.reasserted = frozenset(), (write.system, again)
         return expected
 
-    def _brake(self, record: _Record, system: str, drifted: Iterable[str]) -> frozenset[str]:
+    def _brake(self, record: Record, system: str, drifted: Iterable[str]) -> frozenset[str]:
         """The fields to send again now; the others are owed."""
         if system not in self.law.readers:
             return frozenset()
@@ -373,10 +363,10 @@ class Oracle:
                 continue
             brake = record.brakes.get((system, name))
             if brake is None or self.gate_ms - brake.last_ms > 2 * HOUR:
-                record.brakes[system, name] = _Brake(1, self.gate_ms)
+                record.brakes[system, name] = Brake(1, self.gate_ms)
                 now.add(name)
             elif self.gate_ms >= brake.free_ms:
-                record.brakes[system, name] = _Brake(brake.count + 1, self.gate_ms)
+                record.brakes[system, name] = Brake(brake.count + 1, self.gate_ms)
                 now.add(name)
             else:
                 brake.owed = True
@@ -385,7 +375,7 @@ class Oracle:
     def _tick(self) -> None:
         for record in self.records.values():
             record.waiting = [w for w in record.waiting if self.gate_ms - w.write.received_ms <= PARKED_MS]
-            record.questions = [q for q in record.questions if self.gate_ms <= q[2] + QUESTION_MS]
+            record.questions = [q for q in record.questions if self.gate_ms <= q.asked_ms + QUESTION_MS]
             due: dict[str, set[str]] = {}
             for (system, name), brake in record.brakes.items():
                 if brake.owed and self.gate_ms >= brake.free_ms:

@@ -114,7 +114,24 @@ class Again:
     received_ms: int
 
 
-Step = Write | Tick | Reset | Again
+@dataclass(frozen=True)
+class Ask:
+    """A steward puts the values of a write that was stopped to the owners of its fields."""
+
+    write: Write
+    case: str
+    fields: tuple[str, ...]
+    received_ms: int
+
+
+@dataclass(frozen=True)
+class Order:
+    """A command that changes no record: to keep the owner's value, to let a system's changes wait."""
+
+    received_ms: int
+
+
+Step = Write | Tick | Reset | Again | Ask | Order
 
 
 @dataclass

@@ -8,7 +8,10 @@ that it bites.
 from __future__ import annotations
 
 import ast
+import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,6 +93,21 @@ def banned_names(module: str, tree: ast.Module) -> Iterator[str]:
 def words(name: str) -> set[str]:
     """`HTTPDataReader` and `read_data` both hold the word `data`."""
     return {word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)}
+
+
+def complicated(paths: list[Path], limit: int) -> set[str]:
+    """Functions whose cyclomatic complexity exceeds a limit."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", "--select", "C901"),
+            *("--output-format", "json", "--config", f"lint.mccabe.max-complexity={limit}"),
+            *map(str, paths),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return {found["message"].split("`")[1] for found in json.loads(done.stdout)}
 
 
 def loose_ends(text: str) -> Iterator[str]:
@@ -189,6 +207,23 @@ def test_commands_of_the_pages_are_in_the_makefile() -> None:
     for page in pages():
         assert set(MAKE.findall(page.read_text(encoding="utf-8"))) <= targets, page
     assert {"demo", "test"} <= set(MAKE.findall((ROOT / "README.md").read_text(encoding="utf-8")))
+
+
+def test_what_decides_stays_simple() -> None:
+    core = [
+        *sorted((ROOT / "broker" / "gate").glob("*.py")),
+        *(ROOT / "broker" / "lane" / name for name in ("fold.py", "judge.py")),
+        *(ROOT / "ownership" / name for name in ("handover.py", "map.py")),
+    ]
+    assert complicated(core, 7) <= {"read", "express"} and not complicated(core, 8)
+    functions = [
+        n
+        for path in core
+        for n in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(n, ast.FunctionDef)
+    ]
+    (decide,) = (n for n in functions if n.name == "decide")
+    assert (decide.end_lineno or 0) - decide.lineno < 40
 
 
 # --- the rules bite

@@ -142,7 +142,7 @@ def _decide_missing(
     memory = state.memory
     if merged or memory.grave is not None:
         left = tuple(parked for parked in memory.parked if parked not in merged)
-        memory = replace(memory, parked=left, grave=None)
+        memory = replace(parted(entry, state), parked=left, grave=None)  # I4
     born = before._replace(memory=memory)
     try:
         decision = conclude(entry, map_version, born, change, gate_time_ms, verdicts, base, decode, encode)

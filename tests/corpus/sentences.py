@@ -14,7 +14,9 @@ from ownership.document import duration_ms
 
 _WHO = "(?P<system>[a-z]+)"
 _RECORD = "(?P<key>[A-Z]-[0-9]+)"
-CHANGE = frozenset({"version", "incarnation", "event", "id", "contract", "wrong", "appended", "called", "times"})
+CHANGE = frozenset(
+    {"version", "incarnation", "event", "id", "contract", "wrong", "appended", "called", "times"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,8 @@ def _numbered(value: Any, number: int) -> Any:
     if not isinstance(value, dict):
         return value
     return {
-        name: told.replace("*", str(number)) if isinstance(told, str) else told for name, told in value.items()
+        name: told.replace("*", str(number)) if isinstance(told, str) else told
+        for name, told in value.items()
     }
 
 

@@ -11,21 +11,19 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from broker.gate.connections import CONNECTIONS_KEY, Connections, connections_of
-from broker.gate.memory import memory_of
 from broker.gate.outgoing import Destination, Outgoing
 from broker.gate.state import NO_RECORD, RecordState
-from broker.lane.fold import remembering, revised
+from broker.lane.fold import remembering
 from broker.lane.judge import Judged
 from broker.lane.ledger import verify
 from broker.rules import Rules, rules_of
 from ownership.map import OwnershipMap
 from schemas.authoritative import format_owners, parse_authoritative, parse_owners
-from schemas.registry import envelopes
 from schemas.version import version_of
 from tests.gate_parts import BESIDE_AN_OUTCOME, FLAT, T0, Bench, Record, encoded, map_texts
 from tests.histories import FEWER, histories, laws, record_of, rules_of_law
 from tests.oracle_words import Again, Law, Step, Write
+from tests.reopened import SHELF, reopened
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -121,25 +119,10 @@ def cases_carry_the_original_bytes(bench: Bench) -> None:
 
 def the_log_says_what_the_slot_knows(bench: Bench) -> None:
     # I3: a slot that opens finds in authoritative and state what the slot before it knew
-    found: dict[bytes, RecordState] = {}
-    memories: dict[bytes, Any] = {}
-    ordered: Connections = {}
-    for _, outgoing in bench.written:
-        if outgoing.destination is Destination.AUTHORITATIVE:
-            before = found.get(outgoing.key, NO_RECORD)
-            body = encoded(outgoing)
-            found[outgoing.key] = revised(before, body, outgoing.headers)
-        elif outgoing.key == CONNECTIONS_KEY and outgoing.destination is Destination.STATE:
-            ordered = connections_of(envelopes().codec.decode(encoded(outgoing) or b""))
-        elif outgoing.destination is Destination.STATE:
-            memories[outgoing.key] = memory_of(envelopes().codec.decode(encoded(outgoing) or b""))
-    for key, memory in memories.items():
-        found[key] = remembering(found.get(key, NO_RECORD), memory)
-    known = bench.memory.states.get(("customer", 0), {})
-    assert found.keys() == known.keys()
-    assert ordered == bench.memory.connections.get(("customer", 0), {})
-    for key, state in known.items():
-        assert found[key] == state
+    found, known = reopened(bench), bench.memory.states.get(SHELF, {})
+    assert found.states.get(SHELF, {}) == known
+    assert found.connections.get(SHELF, {}) == bench.memory.connections.get(SHELF, {})
+    for state in known.values():
         if state.value is None and state.memory.grave is not None:
             assert remembering(NO_RECORD, state.memory) == state, "its tombstone may be compacted away"
 

@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 
 from broker.gate.fields import Earlier, Standing, same, standing
-from broker.gate.state import RECENT_MAX, RECENT_MS, Parked, Reasserted, RecordState, lately, remembered
+from broker.gate.state import (
+    RECENT_MAX,
+    RECENT_MS,
+    Memory,
+    Parked,
+    Reasserted,
+    RecordState,
+    braked,
+    lately,
+    remembered,
+)
 
 
 @pytest.mark.parametrize(
@@ -82,3 +92,45 @@ def test_parked_is_a_value() -> None:
     facts = {"topic": "t", "partition": 0, "offset": 1, "received_ms": 1, "source_time_ms": 1, "value": b""}
     one = Parked(system="erp", event_id="x", fields=None, **facts)
     assert one == Parked(system="erp", event_id="x", fields=None, **facts)
+
+
+def test_what_was_said_in_an_earlier_term_is_found_by_system_and_field() -> None:
+    former = (
+        ("crm", "a", frozenset({"name"})),
+        ("crm", "b", frozenset({"email"})),
+        ("erp", "c", frozenset({"name"})),
+    )
+    state = RecordState(memory=Memory(former=former))
+    found = [state.former_version_of(*who) for who in (("crm", "name"), ("crm", "email"), ("erp", "name"))]
+    assert found == ["a", "b", "c"]
+    assert state.former_version_of("erp", "email") is None and state.former_version_of("zoo", "name") is None
+    assert RecordState(memory=Memory(former=(("crm", "a", None),))).former_version_of("crm", "name") is None
+
+
+def test_a_value_is_remembered_for_less_than_an_hour() -> None:
+    old, young = (1_000, b"old"), (1_001, b"young")
+    now = 1_000 + RECENT_MS
+    assert remembered((old, young), b"new", now) == (young, (now, b"new"))
+    assert remembered((old, young), b"new", now - 1) == (old, young, (now - 1, b"new"))
+    assert lately((old, young), now) == (young,)
+
+
+def test_brakes_stand_in_order_and_end_after_two_quiet_hours() -> None:
+    names = [f"field{n}" for n in range(9)]
+    memory, allowed = braked(Memory(), "erp", frozenset(names), 0)
+    assert [r.field for r in memory.reassertions] == names and allowed == set(names)
+    assert {(r.system, r.count, r.last_ms, r.pending) for r in memory.reassertions} == {("erp", 1, 0, False)}
+    two_hours = 2 * 3_600_000
+    for wait_ms, count in ((1_999, 1), (2_000, 2), (two_hours, 2), (two_hours + 1, 1)):
+        after, allowed = braked(memory, "erp", frozenset({"field3"}), wait_ms)
+        brake = after.reassertions[3]
+        assert (brake.field, brake.count, bool(allowed)) == ("field3", count, wait_ms >= 2_000), wait_ms
+        assert brake.pending is (wait_ms < 2_000) and brake.last_ms == (wait_ms if allowed else 0)
+
+
+def test_the_pause_doubles() -> None:
+    pauses = [
+        Reasserted(system="erp", field="f", count=n, last_ms=5, pending=False).due_ms - 5
+        for n in range(1, 13)
+    ]
+    assert pauses == [*(2_000 * 2**n for n in range(11)), 3_600_000]

@@ -129,3 +129,17 @@ def test_a_partly_accepted_change_is_told_from_a_wholly_accepted_one() -> None:
         assert seen.outcome == "partly_accepted"
     told = [outgoing.destination.value for outgoing, _ in seen.judged.outgoing]
     assert set(told) - {"authoritative", "state"}, told
+
+
+def test_an_owner_that_gets_a_field_back_in_a_new_life_is_not_taken_back_in_time() -> None:
+    # I4: what it had said before the record ended was forgotten when another owner created the record anew
+    bench = Bench(rules=rules_with("erp", 1))
+    bench.judge(bench.upsert("crm", "seq:0:01", {"name": "Ada"}))
+    old = bench.upsert("erp", "seq:0:04", {"credit_limit": money(4)}, fields=["credit_limit"])
+    bench.judge(bench.upsert("erp", "seq:0:05", {"credit_limit": money(5)}, fields=["credit_limit"]))
+    bench.judge(bench.delete("crm", "seq:0:02"))
+    bench.rules = rules_with("crm", 2)
+    bench.judge(bench.upsert("crm", "seq:0:03", {"name": "Ada", "credit_limit": money(9)}))
+    bench.rules = rules_with("erp", 3)
+    assert bench.see(old).outcome == "stale"
+    assert bench.values()["credit_limit"] == money(9)

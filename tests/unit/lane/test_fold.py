@@ -46,7 +46,9 @@ def test_a_grave_stands_in_for_a_tombstone_that_was_compacted_away() -> None:
     state = remembering(NO_RECORD, FULL)
     assert (state.revision, state.owners, state.memory) == (3, (("crm", "a;b", None),), FULL)
     alive = RecordState(value=b"v", revision=7)
-    assert remembering(alive, FULL).revision == 7
+    assert remembering(alive, FULL) == alive._replace(memory=FULL)
+    dead = RecordState(revision=7)
+    assert remembering(dead, Memory(held={"erp": "x"})) == dead._replace(memory=Memory(held={"erp": "x"}))
 
 
 def test_a_record_is_folded() -> None:

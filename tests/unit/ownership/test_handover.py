@@ -65,6 +65,47 @@ def test_a_term_that_ends_leaves_nobody() -> None:
     assert found.sole_owner == "crm" and found.at(JAN + 2 * DAY).sole_owner is None
 
 
+def test_handovers_count_in_the_order_of_their_moments() -> None:
+    found = entry(handover=[handover("name", "crm", 5), handover("name", "erp", 3)])
+    assert owners_of(found, "name", 2, 3, 5) == ["crm", "erp", "crm"]
+    assert [since for since, _ in found.later] == [JAN + 2 * DAY, JAN + 4 * DAY]
+    assert found.at(JAN + 4 * DAY).former["name"] == {"crm", "erp"}
+    assert found.involved == {"crm", "erp"} == found.later[0][1].involved
+
+
+def test_a_term_that_ends_when_another_begins_leaves_no_gap() -> None:
+    fields = {"credit_limit": {"system_of_record": "erp", "until": "2026-01-03T00:00:00Z"}}
+    found = entry(fields=fields, handover=[handover("credit_limit", "billing", 3)])
+    assert owners_of(found, "credit_limit", 2.999, 3) == ["erp", "billing"]
+    assert len(found.later) == 1, "one set of terms per moment"
+    terms = found.later[0][1]
+    assert terms.epochs == {"credit_limit": 3} and terms.former == {"credit_limit": frozenset({"erp"})}
+    assert not found.epochs and "name" not in terms.former
+
+
+def test_what_a_handover_does_not_name_stays() -> None:
+    found = entry(
+        handover=[handover("phone", "billing", 2)],
+        systems={"crm": {"read": "all"}, "erp": {"read": "all"}, "billing": {"read": ["name"]}},
+    )
+    later = found.at(JAN + DAY)
+    assert later.readers == found.readers, "who reads already goes on as it did"
+    assert (later.create, later.delete, later.system_of_record) == ("crm", "crm", "crm")
+    assert {n: later.owner_of(n) for n in found.fields} == {**found.owners, "phone": "billing"}
+    assert later.epochs == {"phone": 2} and later.involved == {"crm", "erp", "billing"}
+
+
+def test_an_exception_for_the_whole_object_ends_with_its_rights() -> None:
+    found = entry(handover=[handover("*", "billing", 2, until=4), handover("name", "erp", 5)])
+    during, after = found.at(JAN + DAY), found.at(JAN + 3 * DAY)
+    assert (during.create, during.delete, during.system_of_record) == ("billing",) * 3
+    assert (after.create, after.delete, after.system_of_record) == ("crm",) * 3
+    assert after.owners == found.owners and after.epochs == dict.fromkeys(found.fields, 3)
+    last = found.at(JAN + 4 * DAY)
+    assert (last.create, last.owner_of("name"), last.epochs["name"]) == ("crm", "erp", 4)
+    assert last.former["name"] == {"crm", "billing"}
+
+
 def test_the_short_way_is_for_the_terms_that_have_one_owner() -> None:
     document = object_document(fields={}, handover=[handover("name", "erp", 2), handover("name", "crm", 4)])
     (plan,) = rules_of(map_texts(document, [FLAT]), 1).express.values()
