@@ -106,6 +106,8 @@ def ledger(sequence: int = 1, **changed: Any) -> dict[str, Any]:
         "account": account,
         "revisions": account.get("accepted", 0),
         "decisions_digest": b"d",
+        "map_since_ms": T0,
+        "watches": {"changes.crm.customer/0": {"judged": 4, "held": 0, "usual_permille": -1, "stale": 0}},
         "previous_chain": f"{slot}/{sequence - 1}".encode() if sequence > 1 else b"",
         "chain": f"{slot}/{sequence}".encode(),
     }

@@ -241,9 +241,10 @@ class Oracle:
             verdict = STOPPING[self.law.policies.get(write.system, "quarantine")]
             # only a value can be proposed, not a creation
             verdict = "held" if verdict == "proposed" else verdict
-            return self._stop(
-                record, write, [Said(n, verdict, "not_create_authority") for n in self._set(write)]
-            )
+            known = [
+                Said(n, verdict, "not_create_authority") for n in self._set(write) if n in self.law.owners
+            ]
+            return self._stop(record, write, known + self._unknown(write))
         # a version that was accepted in a former life, or that waits already, is not news
         waits = {name: (w.write.system, w.write.event) for w in record.waiting for name in w.own}
         known = {name: self._last_of(record, write.system, name) for name in own}
@@ -261,7 +262,13 @@ class Oracle:
                 waiting.own -= own
         record.waiting = [w for w in record.waiting if w.own]
         record.waiting.append(Waiting(write, own))
+        if self._unknown(write):  # what it owns waits all the same
+            record.not_accepted[write.system] = write.event
+            return Expected("quarantined", "unknown_field", cases=1)
         return Expected("parked", "record_not_yet")
+
+    def _unknown(self, write: Write) -> list[Said]:
+        return [Said(n, "held", "unknown_field") for n in self._set(write) if n not in self.law.owners]
 
     # -- a delete
 
@@ -381,6 +388,13 @@ class Oracle:
                 if brake.owed and self.gate_ms >= brake.free_ms:
                     due.setdefault(system, set()).add(name)
             for system, names in due.items():
+                visible = self.law.readers.get(system, frozenset())
+                for name in list(names):  # by the law of today
+                    if self.law.owners[name] == system or (visible is not None and name not in visible):
+                        names.discard(name)
+                        record.brakes[system, name].owed = False
+                if not names:
+                    continue
                 self._brake(record, system, names)
                 self._part_with_former_owners(record)
                 record.revision += 1

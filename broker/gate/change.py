@@ -120,17 +120,11 @@ def read(
     except MalformedEnvelope as error:
         return _faulty(bare, Reason.MALFORMED_ENVELOPE, error.detail)
     entry = ownership_map.objects.get(object_name)
-    fault = _misclaimed(bare, envelope)
+    fault = _odd_value(envelope, value) or _misclaimed(bare, envelope)
     if fault is None and entry is None:
         fault = Fault(Reason.UNKNOWN_OBJECT, f"{object_name} is not in the ownership map")
     if fault is None and entry is not None and system not in entry.systems:
         fault = Fault(Reason.SYSTEM_NOT_LISTED, f"{system} has no part in {object_name}")
-    if fault is None and envelope.deletes != (value is None):
-        fault = (
-            Fault(Reason.MALFORMED_ENVELOPE, "a delete carries a value")
-            if envelope.deletes
-            else Fault(Reason.NOT_HYDRATED, "an upsert without a value")
-        )
     if fault is not None or entry is None:
         return _told(bare, envelope, fault=fault)
     return _valued(bare, envelope, entry, readers[object_name])
@@ -150,6 +144,14 @@ def _told(bare: Change, envelope: ChangeEnvelope, *, fault: Fault | None) -> Cha
         fault=fault,
         time=envelope.time,
     )
+
+
+def _odd_value(envelope: ChangeEnvelope, value: bytes | None) -> Fault | None:
+    if envelope.deletes == (value is None):
+        return None
+    if envelope.deletes:
+        return Fault(Reason.MALFORMED_ENVELOPE, "a delete carries a value")
+    return Fault(Reason.NOT_HYDRATED, "an upsert without a value")
 
 
 def _misclaimed(bare: Change, envelope: ChangeEnvelope) -> Fault | None:
@@ -202,10 +204,6 @@ def _contradiction(
 ) -> Fault | None:
     """What headers, key and value say differently of one change."""
     listed = envelope.fields
-    if listed is None or entry.key_field in listed:
-        identifier = values.get(entry.key_field)
-        if identifier is None or str(identifier).encode() != key:
-            return Fault(Reason.KEY_MISMATCH, f"{entry.key_field} differs from the record's key")
     if listed is not None and (lacking := listed & (unavailable - envelope.unavailable)):
         detail = (
             f"ce_fields lists {', '.join(sorted(lacking))}, which the contract of the value does not have"
@@ -213,4 +211,8 @@ def _contradiction(
         return Fault(Reason.MALFORMED_ENVELOPE, detail)
     if unavailable.issuperset(entry.fields if listed is None else listed):
         return Fault(Reason.MALFORMED_ENVELOPE, "every field it sets is unavailable")
+    if listed is None or entry.key_field in listed:
+        identifier = values.get(entry.key_field)
+        if identifier is None or str(identifier).encode() != key:
+            return Fault(Reason.KEY_MISMATCH, f"{entry.key_field} differs from the record's key")
     return None

@@ -43,7 +43,7 @@ def refuse(
     restore: tuple[frozenset[str], int] | None,
 ) -> Decision:
     """Nothing is accepted; `restore` = (fields, gate time) to send the owner's values again."""
-    memory = _held(state.memory, change)
+    memory = held(state.memory, change)
     allowed: frozenset[str] = frozenset()
     if restore is not None:
         memory, allowed = braked(memory, change.system, *restore)
@@ -78,7 +78,7 @@ def conclude(
     attempted = change.values or {}
     accepted = frozenset(verdict.field for verdict in verdicts if verdict.verdict is Verdict.ACCEPTED)
     violations = violated(verdicts)
-    memory = _held(state.memory, change) if violations else state.memory
+    memory = held(state.memory, change) if violations else state.memory
     drifted = _drifted(entry, change.system, verdicts)
     again: frozenset[str] = frozenset()
     if drifted and (state.value is not None or accepted):
@@ -118,7 +118,8 @@ def conclude(
     return decision._replace(state=after, writes=True, changed=changed)
 
 
-def _held(memory: Memory, change: Change) -> Memory:
+def held(memory: Memory, change: Change) -> Memory:
+    """The memory with this change as the last of its writer that was not wholly accepted."""
     return replace(memory, held={**memory.held, change.system: change.event_id})
 
 

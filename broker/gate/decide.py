@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from broker.gate.change import Change
-from broker.gate.conclude import Decode, Encode, conclude, judged_fields, own_set, refuse
-from broker.gate.decision import NEUTRAL, Decision, FieldVerdict, Outcome, Verdict
-from broker.gate.fields import Earlier, Judged, Standing, judge_field, standing, stopped
+from broker.gate.change import Change, Values
+from broker.gate.conclude import Decode, Encode, conclude, held, judged_fields, own_set, refuse
+from broker.gate.decision import NEUTRAL, Decision, FieldVerdict, Outcome, Verdict, reason_of
+from broker.gate.fields import Earlier, Judged, Standing, judge_field, same, standing, stopped
 from broker.gate.reason import UNREADABLE_REASONS, Reason
 from broker.gate.state import PARKED_MS, Grave, Memory, Owners, Parked, RecordState, lately
 from broker.gate.terms import grouped, parted
@@ -149,7 +149,19 @@ def _decide_missing(
     except UnreadableValue:  # a field that the contract does not let be null has no value yet
         return refuse(entry, map_version, state, change, (lacking, *others), None)
     filled = frozenset(name for name, value in base.items() if value is not None)
-    return decision._replace(merged=merged, changed=decision.changed | filled)
+    born_as = base | {v.field: v.attempted for v in verdicts if v.verdict is Verdict.ACCEPTED}
+    left_out = tuple(_not_taken(entry, parked, decode(parked.value), born_as) for parked in merged)
+    return decision._replace(merged=merged, not_taken=left_out, changed=decision.changed | filled)
+
+
+def _not_taken(entry: ObjectMap, parked: Parked, waiting: Values, born_as: Values) -> frozenset[str]:
+    """Fields of others that a parked write set otherwise than the record was created: told, and not taken (I6)."""
+    foreign = frozenset(entry.fields) - own_set(entry, parked.system, None)
+    return frozenset(
+        name
+        for name in foreign
+        if (value := waiting.get(name)) is not None and not same(value, born_as.get(name))
+    )
 
 
 def _against_former_life(
@@ -183,13 +195,15 @@ def _last_told(entry: ObjectMap, state: RecordState, waiting: Iterable[Parked]) 
 
 
 def _decide_early(entry: ObjectMap, map_version: int, state: RecordState, change: Change) -> Decision:
-    """A write of a system that cannot create: what it owns waits, anything else is a violation."""
+    """A write of a system that cannot create: what it owns waits; if it owns nothing of it, it is a violation.
+
+    Fields of others beside its own stay in what waits, and are compared when the record is created.
+    """
     attempted, system = change.values or {}, change.system
     owned = tuple(name for name in judged_fields(entry, change) if entry.owner_of(name) == system)
     if not owned:
         verdicts = tuple(
-            stopped(entry, system, name, Reason.NOT_CREATE_AUTHORITY, None, attempted.get(name))
-            for name in judged_fields(entry, change)
+            _stopped_early(entry, system, name, attempted.get(name)) for name in judged_fields(entry, change)
         )
         return refuse(entry, map_version, state, change, verdicts, None)
     known = state._replace(owners=_last_told(entry, state, state.memory.parked))
@@ -204,20 +218,30 @@ def _decide_early(entry: ObjectMap, map_version: int, state: RecordState, change
         return Decision(Outcome.DUPLICATE, Reason.DUPLICATE, map_version, state)
     if not news:
         return _neutral(map_version, state, Outcome.STALE, Reason.STALE, owned[0], system)
-    memory = replace(
-        state.memory, parked=(*_still_waiting(entry, state, system, news), _parked(change, news))
+    verdicts = tuple(
+        FieldVerdict(name, Verdict.PARKED, Reason.RECORD_NOT_YET, system, None, attempted.get(name))
+        for name in owned
+        if name in news
     )
+    unknown = tuple(name for name in judged_fields(entry, change) if name not in entry.fields)
+    verdicts += tuple(_stopped_early(entry, system, name, None) for name in unknown)
+    memory = held(state.memory, change) if unknown else state.memory
+    waiting = (*_still_waiting(entry, state, system, news), _parked(change, news))
     return Decision(
-        outcome=Outcome.PARKED,
-        reason=Reason.RECORD_NOT_YET,
-        verdicts=tuple(
-            FieldVerdict(name, Verdict.PARKED, Reason.RECORD_NOT_YET, system, None, attempted.get(name))
-            for name in owned
-            if name in news
-        ),
+        outcome=Outcome.QUARANTINED if unknown else Outcome.PARKED,
+        reason=reason_of(verdicts),
+        verdicts=verdicts,
         map_version=map_version,
-        state=state._replace(memory=memory),
+        state=state._replace(memory=replace(memory, parked=waiting)),
     )
+
+
+def _stopped_early(entry: ObjectMap, system: str, name: str, attempted: Any) -> FieldVerdict:
+    if name not in entry.fields:
+        return FieldVerdict(name, Verdict.HELD, Reason.UNKNOWN_FIELD, None)
+    if entry.owner_of(name) is None:
+        return FieldVerdict(name, Verdict.HELD, Reason.UNOWNED, None, None, attempted)
+    return stopped(entry, system, name, Reason.NOT_CREATE_AUTHORITY, None, attempted)
 
 
 def _parked(change: Change, fields: frozenset[str]) -> Parked:
@@ -253,9 +277,11 @@ def _decide_delete(
     if state.value is None:
         return _neutral(map_version, state, Outcome.ECHO, Reason.ALREADY_DELETED, key, entry.delete)
     if change.system != entry.delete:
-        held = stopped(entry, change.system, key, Reason.NOT_DELETE_AUTHORITY, None, None, owner=entry.delete)
+        verdict = stopped(
+            entry, change.system, key, Reason.NOT_DELETE_AUTHORITY, None, None, owner=entry.delete
+        )
         lost = entry.readable(change.system) - own_set(entry, change.system, None)
-        return refuse(entry, map_version, state, change, (held,), (lost, gate_time_ms) if lost else None)
+        return refuse(entry, map_version, state, change, (verdict,), (lost, gate_time_ms) if lost else None)
     found = _standings(state.owners, change)
     if not found.isdisjoint((Standing.SAME, Standing.CLASH)):
         clash = FieldVerdict(key, Verdict.HELD, Reason.VERSION_CONFLICT, entry.delete)

@@ -73,6 +73,8 @@ class Decision(NamedTuple):
     acknowledges: int = 0
     """Revision that an echo equals; 0 = none."""
     merged: tuple[Parked, ...] = ()
+    not_taken: tuple[frozenset[str], ...] = ()
+    """For each of `merged`, the fields of others that it set otherwise than the record was created."""
     closed: tuple[tuple[OpenProposal, str], ...] = ()
     """Open proposals that this change answers, with accepted or answered_otherwise."""
 

@@ -65,14 +65,14 @@ def judge_field(
     if name not in entry.fields:
         return FieldVerdict(name, Verdict.HELD, Reason.UNKNOWN_FIELD, None, None, None)
     owner = entry.owner_of(name)
-    if owner is None:  # I7: no owner, nobody's write is accepted
-        return FieldVerdict(name, Verdict.HELD, Reason.UNOWNED, None, current, attempted)
     equal = same(current, attempted)
     if owner == judged.system:  # I1: only here can a value be accepted
         return _judge_own(judged, name, owner, current, attempted, equal=equal)
     # Who creates a record cannot know yet what others own of it: there, null says "nothing", not "make it null".
     if equal or (judged.creates and attempted is None):
         return FieldVerdict(name, Verdict.UNCHANGED, Reason.ECHO, owner, current, attempted)
+    if owner is None:  # I7: no owner, nobody's write is accepted
+        return FieldVerdict(name, Verdict.HELD, Reason.UNOWNED, None, current, attempted)
     if any(same(record.get(name), attempted) for record in earlier):
         return FieldVerdict(name, Verdict.UNCHANGED, Reason.LATE_ECHO, owner, current, attempted)
     if judged.system in entry.former.get(name, ()):

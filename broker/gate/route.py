@@ -259,14 +259,20 @@ def _trail(change: Change, decision: Decision, gate_time_ms: int) -> Iterator[Ou
     if decision.reassert is not None:
         again = sorted(decision.reassert[1])
         yield trail(change, decision, gate_time_ms, "reasserted", again, revision=decision.state.revision)
-    for parked in decision.merged:
+    for parked, left_out in zip(decision.merged, decision.not_taken, strict=True):
         line = trail(change, decision, gate_time_ms, "parked_merged", [], revision=decision.state.revision)
         assert isinstance(line.body, dict)
         place = {"topic": parked.topic, "partition": parked.partition, "offset": parked.offset}
         yield Outgoing(
             line.destination,
             line.key,
-            {**line.body, "system": parked.system, "event_id": parked.event_id, **place},
+            {
+                **line.body,
+                "system": parked.system,
+                "event_id": parked.event_id,
+                "note": f"not taken: {', '.join(sorted(left_out))}" if left_out else None,
+                **place,
+            },
         )
     for proposal, result in decision.closed:
         yield closing(

@@ -35,20 +35,35 @@ def elapse(entry: ObjectMap, state: RecordState, gate_time_ms: int) -> Elapsed:
     for brake in memory.reassertions:
         if brake.pending and gate_time_ms >= brake.due_ms and state.value is not None:
             due[brake.system].add(brake.field)
+    owed = {system: names & _others(entry, system) for system, names in due.items()}
     if not (expired or unanswered or due):
         return Elapsed(state=state)
     memory = replace(
         memory,
+        # What is not another's any more, or may not be read any more, is owed no more.
+        reassertions=tuple(
+            replace(
+                brake, pending=brake.pending and brake.field not in due[brake.system] - owed[brake.system]
+            )
+            if brake.system in due
+            else brake
+            for brake in memory.reassertions
+        ),
         parked=tuple(parked for parked in memory.parked if parked not in expired),
         proposals=tuple(proposal for proposal in memory.proposals if proposal not in unanswered),
     )
-    reassert = tuple((system, frozenset(names)) for system, names in sorted(due.items()))
+    reassert = tuple((system, frozenset(names)) for system, names in sorted(owed.items()) if names)
     for system, names in reassert:
         memory, _ = braked(memory, system, names, gate_time_ms)
     after = state._replace(memory=memory)
     if reassert:
         after = under(entry, after)._replace(revision=state.revision + len(reassert))  # I4
     return Elapsed(state=after, expired=expired, unanswered=unanswered, reassert=reassert)
+
+
+def _others(entry: ObjectMap, system: str) -> frozenset[str]:
+    """The fields of others that a system reads: only these can be sent to it again."""
+    return frozenset(n for n in entry.readable(system) if entry.owner_of(n) not in (None, system))
 
 
 def ask_owner(
