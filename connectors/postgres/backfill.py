@@ -7,13 +7,13 @@ the chunk back until it has. So wherever the two differ, the log's version wins 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import psycopg
 
 from connectors.postgres import replication
 from connectors.postgres.faults import fault_of
-from connectors.postgres.lsn import lsn_of, lsn_text, version_at
+from connectors.postgres.lsn import lsn_of, lsn_text
 from connectors.postgres.pages import count_rows, page_after
 from connectors.postgres.session import Connection, connect, disconnect
 from connectors.postgres.settings import PostgresAccess, PostgresSettings, TableMapping
@@ -22,7 +22,7 @@ from connectors.sdk.adapter import Context
 from connectors.sdk.backfill import Chunk, KeyRange, SourceNeverRan
 from connectors.sdk.clock import now_ms, ticks_ms
 from connectors.sdk.errors import ConnectionLost
-from schemas.version import SourceVersion
+from schemas.version import SourceVersion, VersionKind
 
 _QUIET_MS = 2_000
 """A slot that has not moved for so long may have nothing to move on: the log is given something."""
@@ -62,19 +62,25 @@ class PostgresBackfill:
             raise fault_of(error, "opening the backfill") from error
 
     async def chunk(self, after: str | None) -> Chunk:
-        connection, reader, page = self._connected(), self._reader, self._settings.page
+        return await self._read(after, self._settings.page, self._keys)
+
+    async def look_again(self, keys: Sequence[str]) -> Chunk:
+        return await self._read(None, None, KeyRange(keys[0], keys[-1]))
+
+    async def _read(self, after: str | None, page: int | None, keys: KeyRange) -> Chunk:
+        connection, reader = self._connected(), self._reader
         assert reader is not None
         try:
             # The order of these three statements is the point: C, then the rows, then S.
             confirmed = await self._confirmed()
-            rows = await page_after(connection, reader, after, page, self._keys)
+            rows = await page_after(connection, reader, after, page, keys)
             shown = await replication.inserted_lsn(connection)
         except psycopg.Error as error:
             raise fault_of(error, "reading rows again") from error
-        version, at = version_below(confirmed), now_ms()
+        version, at = version_of_reading(confirmed, shown), now_ms()
         events = [reader.upsert(row, version, time_ms=at, rest=reader.key(row)) for row in rows]
         last = reader.key(rows[-1]) if len(rows) == page else None
-        return Chunk(events, last, lsn_text(shown))
+        return Chunk(events, last, lsn_text(shown), version)
 
     async def behind(self, mark: str, position: str | None) -> int:
         del position  # the slot itself says what Kafka has
@@ -117,9 +123,12 @@ class PostgresBackfill:
         self._connection = None
 
 
-def version_below(confirmed_lsn: int) -> SourceVersion:
-    """Above every commit before `confirmed_lsn`, below every later one, and below a snapshot that begins there.
+def version_of_reading(confirmed: int, shown: int) -> SourceVersion:
+    """Version of rows read when the slot had confirmed C, and that show nothing from S on.
 
-    Records of the log begin at multiples of eight and take more than eight bytes, so no commit is just before it.
+    Just before C: above every commit before it, below every later one, below a snapshot that begins there (records
+    of the log begin at multiples of eight, so nothing else is just before C). Of two readings with the same C the
+    one that may show more is newer; if neither C nor S moved, nothing was written in between.
     """
-    return version_at(confirmed_lsn - 1, 0)
+    ahead = min(max(shown - confirmed, 0), 0xFFFF_FFFF)
+    return SourceVersion(VersionKind.SEQUENCE, 0, f"{confirmed - 1:016X}.{ahead:08X}")

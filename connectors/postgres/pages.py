@@ -13,9 +13,9 @@ _EVERY = KeyRange()
 
 
 async def page_after(
-    connection: Connection, reader: RowReader, after: str | None, page: int, keys: KeyRange = _EVERY
+    connection: Connection, reader: RowReader, after: str | None, page: int | None, keys: KeyRange = _EVERY
 ) -> list[dict[str, Cell]]:
-    """The next rows after that key; None = from the beginning of `keys`."""
+    """The next rows after that key (None = from the beginning of `keys`), as many as a page has (None = all)."""
     conditions, parameters = _within(reader, KeyRange(None if after is not None else keys.first, keys.last))
     if after is not None:
         conditions.append(sql.SQL("{} > %s").format(sql.Identifier(reader.mapping.key)))
@@ -26,7 +26,7 @@ async def page_after(
         table=sql.Identifier(*reader.mapping.place),
         where=_where(conditions),
         key=sql.Identifier(*reader.mapping.place, reader.mapping.key),
-        page=sql.Literal(page),
+        page=sql.Literal(page),  # LIMIT NULL is no limit
     )
     cursor = await connection.execute(query, parameters)
     return [dict(zip(reader.columns, row, strict=True)) for row in await cursor.fetchall()]

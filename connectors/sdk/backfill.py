@@ -11,6 +11,7 @@ from typing import Protocol
 
 from connectors.sdk.errors import ConnectorError
 from connectors.sdk.source import ChangeEvent
+from schemas.version import SourceVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +31,16 @@ class Chunk:
     """Where the next chunk begins, opaque to the runner; None = this was the last one."""
     mark: str
     """How far the source must have published before this chunk may be: everything that its rows show."""
+    version: SourceVersion | None = None
+    """Version of the end of a record that was read earlier and is gone now; None where ends are not told."""
 
 
 class Backfill(Protocol):
     """Reads records again, page by page. Runs beside the connector, in a process of its own.
 
-    Two rules keep it from overwriting anything newer. An event's version is one that every change after the
-    last published one exceeds, and no published change of the record exceeds unless the record changed since
-    it was read. And `behind` says truly whether the source has published all that the rows of a chunk show.
+    Two rules keep it from overwriting anything newer. The version of an event is above every change that is on
+    Kafka when the record is read, below every other one, and above that of an earlier reading that saw less. And
+    `behind` says truly whether the source has published all that the rows of a chunk show.
     """
 
     async def open(self, object_name: str, keys: KeyRange) -> int | None:
@@ -49,6 +52,13 @@ class Backfill(Protocol):
 
     async def chunk(self, after: str | None) -> Chunk:
         """The records after that place; None = from the beginning."""
+        ...
+
+    async def look_again(self, keys: Sequence[str]) -> Chunk:
+        """The records of these keys (in the order in which `chunk` gave them) as they are now.
+
+        Those that are gone are left out; others may be among them. `after` is not looked at.
+        """
         ...
 
     async def behind(self, mark: str, position: str | None) -> int:

@@ -1,15 +1,18 @@
-"""From a backfill to Kafka: a chunk is read, the source passes what it shows, then it is published, slowly.
+"""From a backfill to Kafka: a chunk is read, the source passes what it shows, it is published slowly, and looked at
+once more.
 
 One order of steps carries the guarantees. The mark is taken after the rows were read and awaited before they are
-published, so no older change of the source can follow them; the position is kept once Kafka has the chunk, so a
-kill repeats records and never leaves one out. Nothing here knows a system.
+published, so no older change of the source can follow them. The second look finds what the gate could do nothing
+with while it did not know the record yet: a change that came between reading and publishing. Keys are kept before
+they are published and the position after the second look, so a kill repeats records and never leaves one out.
+Nothing here knows a system.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -23,7 +26,7 @@ from connectors.sdk.backfill import (
     OtherUnderWay,
     SourceStands,
 )
-from connectors.sdk.clock import ticks_ms
+from connectors.sdk.clock import now_ms, ticks_ms
 from connectors.sdk.config import ConnectorConfig
 from connectors.sdk.errors import KeyUnusable
 from connectors.sdk.pacing import pause
@@ -31,6 +34,7 @@ from connectors.sdk.publish import Outgoing, Publisher, change_record
 from connectors.sdk.source import ChangeEvent
 from connectors.sdk.source_loop import STREAM
 from connectors.sdk.wiring import Wiring, wire
+from schemas.version import SourceVersion
 
 RATE = 500
 """Records per second at most, unless told otherwise."""
@@ -66,8 +70,12 @@ class Progress:
     """Records that Kafka has, earlier runs of this backfill included."""
     unusable: int = 0
     """Records whose key cannot be published."""
+    telling: Sequence[str] = ()
+    """Keys that an earlier run may have published without the second look."""
     published: int = 0
     """Records that Kafka has from this run."""
+    mended: int = 0
+    """Records told once more because they changed between reading and publishing."""
     waited_ms: int = 0
     finished: bool = False
 
@@ -112,25 +120,52 @@ class _Run:
 
     async def run(self) -> Progress:
         self._go_on()
-        progress = self._progress
         begun = ticks_ms()
         try:
             about = await self._backfill.open(self._order.object, self._order.keys)
-            self._say({"step": "begun", "about": about, "done": progress.done})
-            chunk: Chunk | None = await self._backfill.chunk(progress.after)
-            while chunk is not None and await self._passed(chunk.mark):
-                # Read ahead: the source passes the next chunk's mark while this one is published.
-                following = None if chunk.after is None else await self._backfill.chunk(chunk.after)
-                if not await self._publish(chunk.events):
-                    break
-                self._keep(chunk.after)
-                chunk = following
-            progress.finished = chunk is None
+            self._say({"step": "begun", "about": about, "done": self._progress.done})
+            await self._chunks()
         finally:
             await self._backfill.close()
             await self._publisher.close()
         self._say({"step": "ended", "seconds": round((ticks_ms() - begun) / 1000, 1), **self._summary()})
-        return progress
+        return self._progress
+
+    async def _chunks(self) -> None:
+        progress = self._progress
+        if progress.telling and not await self._look_again(dict.fromkeys(progress.telling)):
+            return
+        chunk: Chunk | None = await self._backfill.chunk(progress.after)
+        while chunk is not None:
+            if not await self._passed(chunk.mark):
+                return
+            # Read ahead: the source passes the next chunk's mark while this one is published.
+            following = None if chunk.after is None else await self._backfill.chunk(chunk.after)
+            self._keep(progress.after, [event.key for event in chunk.events])
+            if not await self._publish(chunk.events, self._count):
+                return
+            if not await self._look_again({event.key: event for event in chunk.events}):
+                return
+            self._keep(chunk.after)
+            chunk = following
+        progress.finished = True
+
+    async def _look_again(self, told: Mapping[str, ChangeEvent | None]) -> bool:
+        """Tell what is no longer as it was told; False when stopped before that.
+
+        `told` without an event: an earlier run may have told it, and this one will if it is still there.
+        """
+        if not told:
+            return True
+        seen = await self._backfill.look_again(list(told))
+        now = {event.key: event for event in seen.events}
+        late = [now[key] for key, event in told.items() if event and key in now and differ(event, now[key])]
+        if seen.version is not None:
+            late += [_end_of(self._order.object, key, seen.version) for key in told if key not in now]
+        if not late:
+            return True
+        self._progress.mended += len(late)
+        return await self._passed(seen.mark) and await self._publish(late)
 
     def _summary(self) -> dict[str, Any]:
         progress = self._progress
@@ -140,6 +175,7 @@ class _Run:
             "finished": progress.finished,
             "done": progress.done,
             "published": progress.published,
+            "mended": progress.mended,
             "unusable": progress.unusable,
             "waited_s": round(progress.waited_ms / 1000, 1),
         }
@@ -155,18 +191,19 @@ class _Run:
             msg = f"{self._order.object}: another backfill stands at {document['done']} records"
             raise OtherUnderWay(msg)
         self._progress.after, self._progress.done = document["after"], document["done"]
-        self._progress.unusable = document["unusable"]
+        self._progress.unusable, self._progress.telling = document["unusable"], document["telling"]
 
     def _bounds(self) -> dict[str, Any]:
         fields = self._order.fields
         return {**asdict(self._order.keys), "fields": None if fields is None else sorted(fields)}
 
-    def _keep(self, after: str | None) -> None:
-        """Kafka has everything before `after`. At the end there is nothing to go on with."""
+    def _keep(self, after: str | None, telling: Sequence[str] = ()) -> None:
+        """Kafka has everything before `after`, and perhaps some of `telling`. At the end nothing is kept."""
         progress = self._progress
-        progress.after = after
-        document = {"after": after, "done": progress.done, "unusable": progress.unusable}
-        text = None if after is None else json.dumps({**document, "order": self._bounds()}, sort_keys=True)
+        progress.after, progress.telling = after, telling
+        kept = {"after": after, "done": progress.done, "unusable": progress.unusable, "telling": telling}
+        ended = after is None and not telling
+        text = None if ended else json.dumps({**kept, "order": self._bounds()}, sort_keys=True)
         self._wiring.store.keep_position(self._stream, text)
 
     async def _passed(self, mark: str) -> bool:
@@ -195,7 +232,9 @@ class _Run:
             await pause(_LOOK_MS, self._stop)
         return False
 
-    async def _publish(self, events: Sequence[ChangeEvent]) -> bool:
+    async def _publish(
+        self, events: Sequence[ChangeEvent], count: Callable[[int], None] | None = None
+    ) -> bool:
         """True once Kafka has them all; no faster than the order's rate."""
         records = list(self._records(events))
         size = max(1, self._order.rate // _SLICES_PER_S)
@@ -203,11 +242,15 @@ class _Run:
             begun, some = ticks_ms(), records[start : start + size]
             if not await self._publisher.publish(some, self._stop):
                 return False
-            self._progress.done += len(some)
-            self._progress.published += len(some)
-            self._say({"step": "published", "done": self._progress.done})
+            if count is not None:
+                count(len(some))
             await pause(max(0, begun + len(some) * 1000 // self._order.rate - ticks_ms()), self._stop)
         return True
+
+    def _count(self, published: int) -> None:
+        self._progress.done += published
+        self._progress.published += published
+        self._say({"step": "published", "done": self._progress.done})
 
     def _records(self, events: Sequence[ChangeEvent]) -> Iterator[Outgoing]:
         config, contract = self._wiring.config, self._wiring.contracts[self._order.object]
@@ -222,9 +265,19 @@ class _Run:
                 self._progress.unusable += 1
 
 
+def differ(told: ChangeEvent, seen: ChangeEvent) -> bool:
+    """Whether a record is no longer as it was told."""
+    return told.values != seen.values or told.unavailable != seen.unavailable
+
+
 def _told(event: ChangeEvent, fields: frozenset[str] | None) -> ChangeEvent:
     """The event with those fields only."""
-    if fields is None:
+    if fields is None or event.deletes:
         return event
     read = frozenset(event.values) if event.fields is None else event.fields
     return replace(event, fields=read & fields)
+
+
+def _end_of(object_name: str, key: str, version: SourceVersion) -> ChangeEvent:
+    """The end of a record that was told and is gone."""
+    return ChangeEvent(object_name, key, version, now_ms(), {}, rest=key, deletes=True)

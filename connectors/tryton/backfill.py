@@ -8,6 +8,7 @@ and whatever the source says about it wins.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -53,14 +54,24 @@ class TrytonBackfill:
 
     async def chunk(self, after: str | None) -> Chunk:
         # Asked first: "lately" must not be judged by a later date than the parties were read at.
-        latest = await ChangeWindow(self._parties, BEGINNING).latest()
+        latest = await self._latest()
         images = await self._parties.after(int(after or 0), self._within)
+        return self._chunk(images, latest, str(images[-1].id) if len(images) == self._page else None)
+
+    async def look_again(self, keys: Sequence[str]) -> Chunk:
+        """Without ends: Tryton keeps no trace of deleted parties, and none is told as deleted here either."""
+        latest = await self._latest()
+        return self._chunk(await self._parties.told_among(keys), latest, None)
+
+    async def _latest(self) -> datetime:
+        return await ChangeWindow(self._parties, BEGINNING).latest()
+
+    def _chunk(self, images: Sequence[Image], latest: datetime, after: str | None) -> Chunk:
         mark = max([latest, *(image.changed for image in images)])
         told = [image for image in images if image.code]
         known = self._ledger.published(image.code for image in told)
         events = [self._event(image, known.get(image.code), latest - self._overlap) for image in told]
-        last = str(images[-1].id) if len(images) == self._page else None
-        return Chunk(events, last, mark.isoformat())
+        return Chunk(events, after, mark.isoformat())
 
     def _event(self, image: Image, last: Published | None, settled: datetime) -> ChangeEvent:
         return event_of(self._object, image, mark_of(image, last, settled), self._zone, self._fields)

@@ -122,6 +122,10 @@ class Parties:
     async def by_ids(self, ids: Iterable[int]) -> list[Image]:
         return await self._images([["id", "in", sorted(ids)]])
 
+    async def told_among(self, codes: Iterable[str]) -> list[Image]:
+        """Those of these parties that `only` lets be told."""
+        return await self._images([["code", "in", sorted(codes)]], limit=None)
+
     async def by_codes(self, codes: Iterable[str]) -> dict[str, Image]:
         """Whatever `only` says: a code is taken even if its party is not told."""
         found = await self._images([["code", "in", sorted(codes)]], everyone=True, limit=None)
