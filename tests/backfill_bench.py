@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import subprocess
@@ -16,6 +17,10 @@ from typing import Any, Self
 import psycopg
 
 from broker.embedded.postgres import EmbeddedPostgres
+from connectors.sdk.adapter import Connector
+from connectors.sdk.backfill_loop import Order, Progress, run_backfill
+from connectors.sdk.config import load_config
+from connectors.sdk.runner import run_connector
 from connectors.sdk.store import Store
 from schemas.authoritative import AuthoritativeEnvelope, parse_authoritative
 from tests.estate import MAP_DIR, ROOT, Estate
@@ -36,7 +41,7 @@ objects:
     key: customer_id
     fields: {{customer_id: customer_id, name: name, email: email, phone: phone}}
     insert: false
-settings: {{dsn: {{file: credentials.json, key: dsn}}, slot: {name}, publication: {name}, page: 200}}
+settings: {{dsn: {{file: credentials.json, key: dsn}}, slot: {name}, publication: {name}, page: 500}}
 """
 Revision = tuple[AuthoritativeEnvelope, dict[str, Any] | None]
 
@@ -67,16 +72,18 @@ class Crm:
 
     @contextmanager
     def connector(self) -> Iterator[None]:
-        """The connector as a process while the test runs on, past its snapshot."""
-        command = [sys.executable, "-m", "connectors.sdk", str(self.config)]
-        with (self.folder / "log").open("ab") as log:
-            process = subprocess.Popen(command, stderr=log, cwd=ROOT)
+        """The connector beside the test, past its snapshot."""
+        loop, stop = asyncio.new_event_loop(), asyncio.Event()
+        running = run_connector(load_config(self.config), stop)
+        thread = threading.Thread(target=loop.run_until_complete, args=(running,))
+        thread.start()
         try:
             self.until(lambda: '"object": null' in (self.position("source") or ""))
             yield
         finally:
-            process.terminate()
-            process.wait(15)
+            loop.call_soon_threadsafe(stop.set)
+            thread.join(15)
+            loop.close()
 
     def position(self, stream: str) -> str | None:
         store = Store(self.folder / "crm.sqlite")
@@ -88,11 +95,11 @@ class Crm:
     def until(self, condition: Any, timeout_s: float = 30) -> None:
         deadline = time.monotonic() + timeout_s
         while not condition():
-            assert time.monotonic() < deadline, (self.folder / "log").read_text()[-2000:]
+            assert time.monotonic() < deadline, self.estate.logs()
             time.sleep(0.05)
 
     def never_told(self, count: int) -> None:
-        """Rows that the connector, which is not running, will never hear of: the slot is moved past them."""
+        """Rows of which the connector, which is not running, will never hear: the slot is moved past them."""
         self.run(
             "INSERT INTO customers SELECT 'C-' || lpad(n::text, 6, '0'), '0', n || '@example.com'"
             " FROM generate_series(1, %s) n",
@@ -100,16 +107,29 @@ class Crm:
         )
         self.run("SELECT pg_replication_slot_advance(%s, pg_current_wal_lsn())", self.name)
 
-    def backfill(self, *options: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "broker.cli", "backfill", str(self.config), "customer", *options]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    def command(self, *options: str, module: str = "broker.cli") -> subprocess.Popen[str]:
+        """The command, or the connector's side of it alone, as a process."""
+        command = "backfill" if module == "broker.cli" else None
+        arguments = [part for part in (command, str(self.config), "customer", *options) if part]
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
 
-    def backfilled(self, *options: str, status: int = 0) -> dict[str, Any]:
-        """The summary of a backfill that ran to its end."""
-        process = self.backfill("--json", *options)
-        out, said = process.communicate(timeout=90)
-        assert process.returncode == status, out + said
-        return dict(json.loads(out))
+    def backfill(self, connector: Connector | None = None, **order: Any) -> Progress:
+        """A backfill within the test."""
+        steps: list[dict[str, Any]] = []
+        config, asked = load_config(self.config), Order("customer", **order)
+        done = asyncio.run(run_backfill(config, asked, asyncio.Event(), steps.append, connector))
+        assert [steps[0]["step"], steps[-1]["step"]] == ["begun", "ended"]
+        return done
+
+    def stands_at(self) -> int:
+        """How many records a backfill under way knows to be in Kafka."""
+        return int(json.loads(self.position("backfill:customer") or '{"done": 0}')["done"])
 
     def settled(self) -> dict[str, list[Revision]]:
         """Once the gate has judged every change of the CRM: the history of each key."""
@@ -149,7 +169,7 @@ class Editors:
 
     def _work(self) -> None:
         with psycopg.connect(self._url, autocommit=True) as connection:
-            while not self._stop.wait(0.002):
+            while not self._stop.wait(0.004):
                 self.edits += 1
                 key = f"C-{self._random.randint(1, 3300):06d}"
                 choice = self._random.random()
