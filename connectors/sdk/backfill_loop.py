@@ -257,7 +257,7 @@ class _Run:
         for event in events:
             try:
                 yield change_record(
-                    _told(event, self._order.fields), config.system, contract, self._wiring.registry.codec
+                    told(event, self._order.fields), config.system, contract, self._wiring.registry.codec
                 )
             except KeyUnusable:
                 # The source waits at such a record in the open. A backfill says how many there are: the others
@@ -270,7 +270,7 @@ def differ(told: ChangeEvent, seen: ChangeEvent) -> bool:
     return told.values != seen.values or told.unavailable != seen.unavailable
 
 
-def _told(event: ChangeEvent, fields: frozenset[str] | None) -> ChangeEvent:
+def told(event: ChangeEvent, fields: frozenset[str] | None) -> ChangeEvent:
     """The event with those fields only."""
     if fields is None or event.deletes:
         return event

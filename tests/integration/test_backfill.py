@@ -181,5 +181,19 @@ def test_without_a_source_that_publishes_nothing_is_told_and_the_reason_is(crm: 
     assert "the source of crm has not moved for 2 s [backfill.source_stands] Start the connector" in said
     assert "secret" not in out + said
     assert len(crm.estate.read("changes.crm.customer")) == before
+
+    # Edits that wait go first, however long the backfill has waited for them.
+    crm.run("UPDATE customers SET name = '2'")
+    crm.run("UPDATE customers SET name = '3'")
+    process = crm.command(module="connectors.sdk.backfill_command")
+    assert process.stdout is not None
+    assert (
+        next(step for line in process.stdout if (step := json.loads(line))["step"] != "begun")["behind"] > 0
+    )
+    with crm.connector():
+        process.communicate(timeout=30)
+        assert process.returncode == 0
+        history = crm.settled()
+    assert [values["name"] for _, values in history["secret-key"] if values] == ["1", "1", "2", "3"]
     with pytest.raises(ObjectUnknown, match="customer: no field shoe_size"):
         crm.backfill(fields=frozenset({"shoe_size"}))
