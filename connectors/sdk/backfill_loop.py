@@ -183,15 +183,18 @@ class _Run:
     def _go_on(self) -> None:
         """Where an earlier run of the same backfill was stopped. Raises OtherUnderWay."""
         kept = self._wiring.store.position(self._stream)
-        if kept is None or self._order.again:
-            self._wiring.store.keep_position(self._stream, None)
+        if kept is None:
             return
         document = json.loads(kept)
+        # Also a run that begins anew owes what was told last its second look.
+        self._progress.telling = document["telling"]
+        if self._order.again:
+            return
         if document["order"] != self._bounds():
             msg = f"{self._order.object}: another backfill stands at {document['done']} records"
             raise OtherUnderWay(msg)
         self._progress.after, self._progress.done = document["after"], document["done"]
-        self._progress.unusable, self._progress.telling = document["unusable"], document["telling"]
+        self._progress.unusable = document["unusable"]
 
     def _bounds(self) -> dict[str, Any]:
         fields = self._order.fields
