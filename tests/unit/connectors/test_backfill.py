@@ -10,18 +10,22 @@ from pathlib import Path
 import pytest
 
 from broker.cli.backfill import Lines, summary_text
+from connectors.postgres import CONNECTOR
 from connectors.postgres.backfill import version_of_reading
 from connectors.postgres.lsn import version_at
+from connectors.postgres.position import Position
+from connectors.postgres.source import PostgresSource
 from connectors.sdk.backfill import BackfillNotOffered, ObjectUnknown
 from connectors.sdk.backfill_loop import Order, differ, run_backfill, told
 from connectors.sdk.config import ConnectorConfig
 from connectors.sdk.memory import memory_connector
 from connectors.sdk.source import ChangeEvent
+from connectors.sdk.store import Store
 from connectors.tryton.backfill import mark_of
 from connectors.tryton.ledger import Published
 from connectors.tryton.parties import Image
 from schemas.version import event_id
-from tests.connector_parts import MAP_FOLDER
+from tests.connector_parts import MAP_FOLDER, context_of
 from tests.gate_parts import Bench
 
 C = 0x16B37480
@@ -184,3 +188,16 @@ def test_the_summary_says_what_is_left_to_do() -> None:
     part = summary_text({**done, "finished": False, "unusable": 2})
     assert "2 records have a key that cannot be published" in part
     assert "start it again" in part
+
+
+def test_an_idle_slot_moves_only_to_where_a_record_began() -> None:
+    store = Store(":memory:")
+    mapping = {"table": "customers", "key": "customer_id", "fields": {"customer_id": "customer_id"}}
+    settings = {"dsn": "postgresql://crm@127.0.0.1/crm"}
+    source = CONNECTOR.build(context_of("crm", settings=settings, mapping=mapping, store=store)).source
+    assert isinstance(source, PostgresSource)
+    source._position = Position(C)
+    source._move_on_idle(C + 96, C + 64)  # durable up to the middle of a record, perhaps a commit's
+    assert source._position == Position(C)
+    source._move_on_idle(C + 200, C + 128)
+    assert source._position == Position(C + 96), "the record that began there was not read past"
