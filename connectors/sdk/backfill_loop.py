@@ -98,23 +98,29 @@ async def run_backfill(
         if backfill is None:
             msg = f"adapter {chosen.name} offers no backfill"
             raise BackfillNotOffered(msg)
-        return await _Run(wiring, backfill, order, stop, say).run()
+        return await BackfillRun(wiring, backfill, order, Publisher(wiring.access), stop, say).run()
     finally:
         wiring.store.close()
 
 
-class _Run:
+class BackfillRun:
     """One run of a backfill."""
 
     def __init__(
-        self, wiring: Wiring, backfill: Backfill, order: Order, stop: asyncio.Event, say: Say
+        self,
+        wiring: Wiring,
+        backfill: Backfill,
+        order: Order,
+        publisher: Publisher,
+        stop: asyncio.Event,
+        say: Say,
     ) -> None:
         self._wiring = wiring
         self._backfill = backfill
         self._order = order
         self._stop = stop
         self._say = say
-        self._publisher = Publisher(wiring.access)
+        self._publisher = publisher
         self._stream = f"backfill:{order.object}"
         self._progress = Progress()
 
