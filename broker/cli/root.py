@@ -5,6 +5,7 @@ import sys
 import typer
 
 from broker.cli import (
+    backfill,
     demo,
     doctor,
     explain,
@@ -45,6 +46,7 @@ for command in (
     orders.pause,
     orders.resume,
     orders.source_reset,
+    backfill.backfill,
     doctor.doctor,
 ):
     app.command()(command)

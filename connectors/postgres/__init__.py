@@ -23,10 +23,11 @@ class DriverMissing(ConnectorError):
 
 
 def build(context: Context) -> Parts:
-    """Source and sink of one database. Raises DriverMissing without the extra `postgres`."""
+    """Source, sink and backfill of one database. Raises DriverMissing without the extra `postgres`."""
     if find_spec(DRIVER) is None:
         msg = f"the PostgreSQL connector needs the driver {DRIVER}"
         raise DriverMissing(msg)
+    from connectors.postgres.backfill import PostgresBackfill
     from connectors.postgres.settings import PostgresSettings, mappings_of
     from connectors.postgres.sink import PostgresSink
     from connectors.postgres.source import PostgresSource
@@ -37,6 +38,7 @@ def build(context: Context) -> Parts:
     return Parts(
         PostgresSource(context, settings, mappings, access),
         PostgresSink(context, mappings, access),
+        PostgresBackfill(context, settings, mappings, access),
     )
 
 

@@ -73,11 +73,30 @@ async def check_slot(connection: Connection, slot: str) -> None:
         raise PositionLost(msg)
 
 
-async def flushed_lsn(connection: Connection) -> int:
-    """Where the server's log is durable up to."""
-    cursor = await connection.execute("SELECT pg_current_wal_flush_lsn()::text")
+async def ends_of_log(connection: Connection) -> tuple[int, int]:
+    """(where the next record begins, where the log is durable up to), looked at in this order."""
+    cursor = await connection.execute(
+        "SELECT pg_current_wal_insert_lsn()::text, pg_current_wal_flush_lsn()::text"
+    )
     row = await cursor.fetchone()
     assert row is not None
+    return lsn_of(str(row[0])), lsn_of(str(row[1]))
+
+
+async def inserted_lsn(connection: Connection) -> int:
+    """Where the next record of the log begins: whatever a statement could see was written before that."""
+    return (await ends_of_log(connection))[0]
+
+
+async def confirmed_lsn(connection: Connection, slot: str) -> int | None:
+    """Up to where the slot was advanced; None without a slot. Raises PositionLost."""
+    cursor = await connection.execute(
+        "SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = %s", (slot,)
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        return None
+    await check_slot(connection, slot)
     return lsn_of(str(row[0]))
 
 

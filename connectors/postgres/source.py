@@ -16,6 +16,7 @@ from psycopg import sql
 from connectors.postgres import replication
 from connectors.postgres.faults import fault_of
 from connectors.postgres.lsn import version_at
+from connectors.postgres.pages import page_after
 from connectors.postgres.pgoutput import (
     Begin,
     Cell,
@@ -37,8 +38,8 @@ from connectors.sdk.source import ChangeEvent, ReadBatch
 
 log = structlog.get_logger("connectors.postgres")
 
-_IDLE_ADVANCE_MS = 10_000
-"""How often an idle slot is moved on, so that other tables' changes do not pile up in the server's log."""
+_IDLE_ADVANCE_MS = 1_000
+"""How often an idle slot is moved on: other tables' changes must not pile up, and a backfill waits for it."""
 
 
 class PostgresSource:
@@ -61,10 +62,12 @@ class PostgresSource:
         self._replication: Connection | None = None
         self._snapshot: Connection | None = None
         self._position = Position(0)
-        self._advanced_ms = 0
+        self._idle_lsn = 0
+        self._looked_ms = 0
 
     async def open(self, position: str | None) -> None:
         await self.close()
+        self._idle_lsn = 0
         try:
             self._connection = await connect(self._access)
             places = [self._readers[name].mapping.place for name in self._objects]
@@ -106,17 +109,7 @@ class PostgresSource:
     async def _read_page(self, position: Position, name: str) -> ReadBatch:
         assert self._snapshot is not None
         reader = self._readers[name]
-        key = sql.Identifier(reader.mapping.key)
-        # Texts, as the log gives them, so that both say the same about the same row.
-        query = sql.SQL("SELECT {columns} FROM {table} {after} ORDER BY {key} LIMIT {page}").format(
-            columns=sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(c)) for c in reader.columns),
-            table=sql.Identifier(*reader.mapping.place),
-            after=sql.SQL("WHERE {} > %s").format(key) if position.after is not None else sql.SQL(""),
-            key=sql.Identifier(*reader.mapping.place, reader.mapping.key),
-            page=sql.Literal(self._settings.page),
-        )
-        cursor = await self._snapshot.execute(query, (position.after,) if position.after is not None else ())
-        rows = [dict(zip(reader.columns, row, strict=True)) for row in await cursor.fetchall()]
+        rows = await page_after(self._snapshot, reader, position.after, self._settings.page)
         version, at = version_at(position.lsn, 0), now_ms()
         events = [reader.upsert(row, version, time_ms=at, rest=reader.key(row)) for row in rows]
         if len(rows) == self._settings.page:
@@ -137,16 +130,24 @@ class PostgresSource:
 
     async def _read_log(self) -> ReadBatch:
         connection = self._connected()
-        flushed = await replication.flushed_lsn(connection)
+        inserted, flushed = await replication.ends_of_log(connection)
         messages = await replication.peek(connection, self._settings)
         events, end_lsn = self._events(messages)
         if end_lsn is not None:
             self._position = Position(end_lsn)
-        elif ticks_ms() - self._advanced_ms > _IDLE_ADVANCE_MS and flushed > self._position.lsn:
-            # Nothing of ours was committed before `flushed`: the peek looked further than that.
-            self._advanced_ms = ticks_ms()
-            self._position = Position(flushed)
+        else:
+            self._move_on_idle(inserted, flushed)
         return ReadBatch(events, self._position.text())
+
+    def _move_on_idle(self, inserted: int, flushed: int) -> None:
+        """After a peek that found nothing up to `flushed`: move on to where a record began earlier.
+
+        Not to `flushed` itself, which may stand inside a commit's record: a slot advanced to there skips that commit.
+        """
+        if flushed >= self._idle_lsn > self._position.lsn:
+            self._position = Position(self._idle_lsn)
+        if ticks_ms() - self._looked_ms > _IDLE_ADVANCE_MS and flushed > self._position.lsn:
+            self._looked_ms, self._idle_lsn = ticks_ms(), inserted
 
     def _events(self, messages: list[bytes]) -> tuple[list[ChangeEvent], int | None]:
         """Events of whole transactions, and where the log goes on after them."""

@@ -6,6 +6,7 @@ Nothing in this package knows a particular system, nor who owns what.
 """
 
 from connectors.sdk.adapter import Connector, Context, Parts
+from connectors.sdk.backfill import Backfill, Chunk, KeyRange
 from connectors.sdk.config import ConnectorConfig, SecretReference, load_config
 from connectors.sdk.errors import ConfigInvalid, ConnectionLost, ConnectorError
 from connectors.sdk.feedback import Proposal, ProposedField, Refusal
@@ -14,7 +15,9 @@ from connectors.sdk.source import ChangeEvent, ReadBatch, Source
 
 __all__ = [
     "Applied",
+    "Backfill",
     "ChangeEvent",
+    "Chunk",
     "ConfigInvalid",
     "ConnectionLost",
     "Connector",
@@ -22,6 +25,7 @@ __all__ = [
     "ConnectorError",
     "Context",
     "Failed",
+    "KeyRange",
     "Outcome",
     "Parts",
     "Proposal",

@@ -1,4 +1,4 @@
-"""How an adapter presents itself: a `Connector` that builds a source and a sink for one configured system."""
+"""How an adapter presents itself: a `Connector` that builds source, sink and backfill for one configured system."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from connectors.sdk.backfill import Backfill
 from connectors.sdk.errors import ConfigInvalid
 from connectors.sdk.sink import Sink
 from connectors.sdk.source import Source
@@ -46,6 +47,8 @@ class Parts:
 
     source: Source | None
     sink: Sink | None
+    backfill: Backfill | None = None
+    """Given: `solesource backfill` can read every record again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from connectors.sdk.adapter import Connector, Context, Parts
 from connectors.sdk.config import checked
 from connectors.sdk.errors import ConfigInvalid
+from connectors.tryton.backfill import TrytonBackfill
 from connectors.tryton.client import TrytonClient
 from connectors.tryton.ledger import PublishedLedger
 from connectors.tryton.parties import Parties
@@ -19,7 +20,7 @@ __all__ = ["CONNECTOR", "TrytonClient", "TrytonSettings", "TrytonSink", "TrytonS
 
 
 def build(context: Context) -> Parts:
-    """Source and sink of one Tryton database; each signs in by itself."""
+    """Source, sink and backfill of one Tryton database; each signs in by itself."""
     settings = checked(TrytonSettings, context.settings, "settings")
     if len(context.objects) != 1:
         raise ConfigInvalid("objects: this connector carries one object, the parties")
@@ -37,7 +38,8 @@ def build(context: Context) -> Parts:
 
     complete = set(mapping.fields) >= set(context.contracts[name].fields)
     source = TrytonSource(name, parties(), ledger, settings, complete=complete)
-    return Parts(source, TrytonSink(context.system, parties(), ledger, context.nudge))
+    sink = TrytonSink(context.system, parties(), ledger, context.nudge)
+    return Parts(source, sink, TrytonBackfill(name, parties(), ledger, settings, complete=complete))
 
 
 CONNECTOR = Connector("tryton", build)

@@ -110,12 +110,21 @@ class Parties:
         )
         return list(found)
 
-    async def after(self, party_id: int) -> list[Image]:
-        """The next page of parties above that id: for a snapshot."""
-        return await self._images([["id", ">", party_id]])
+    async def after(self, party_id: int, within: Sequence[Any] = ()) -> list[Image]:
+        """The next page of parties above that id, in that domain: for a snapshot or a backfill."""
+        return await self._images([["id", ">", party_id], *within])
+
+    async def count(self, within: Sequence[Any]) -> int:
+        """How many parties are told, in that domain."""
+        domain = [*within, *self.mapping.only]
+        return int(await self.client.call(f"model.{PARTY}.search_count", domain, self.context))
 
     async def by_ids(self, ids: Iterable[int]) -> list[Image]:
         return await self._images([["id", "in", sorted(ids)]])
+
+    async def told_among(self, codes: Iterable[str]) -> list[Image]:
+        """Those of these parties that `only` lets be told."""
+        return await self._images([["code", "in", sorted(codes)]], limit=None)
 
     async def by_codes(self, codes: Iterable[str]) -> dict[str, Image]:
         """Whatever `only` says: a code is taken even if its party is not told."""

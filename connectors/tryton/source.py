@@ -92,7 +92,8 @@ class TrytonSource:
             # A removed part takes its date with it; the version must not fall.
             mark = image.mark if last is None else max(image.mark, last.mark)
             self._read[image.code] = Published(image.digest, mark, image.parts)
-            events.append(self._event(image, mark, self._set_fields(image, last)))
+            fields = self._set_fields(image, last)
+            events.append(event_of(self._object, image, mark, self._zone, fields))
         return events
 
     def _set_fields(self, image: Image, last: Published | None) -> frozenset[str] | None:
@@ -102,19 +103,6 @@ class TrytonSource:
         parts = image.parts
         return frozenset(name for name in parts if parts[name] != last.parts.get(name)) or self._fields
 
-    def _event(self, image: Image, mark: str, fields: frozenset[str] | None) -> ChangeEvent:
-        changed = datetime.fromisoformat(mark).replace(tzinfo=self._zone)
-        return ChangeEvent(
-            object=self._object,
-            key=image.code,
-            version=SourceVersion(VersionKind.COARSE, 0, mark),
-            time_ms=round(changed.timestamp() * 1000),
-            values=image.values,
-            # Two contents may share a write date; the same one never gets two ids.
-            rest=f"{image.code}~{image.digest}",
-            fields=fields,
-        )
-
     async def commit(self, position: str | None) -> None:
         del position  # the runner keeps it; what was published is the ledger's
         self._ledger.keep_published(self._read)
@@ -122,3 +110,20 @@ class TrytonSource:
 
     async def close(self) -> None:
         await self._parties.client.close()
+
+
+def event_of(
+    object_name: str, image: Image, mark: str, zone: ZoneInfo, fields: frozenset[str] | None
+) -> ChangeEvent:
+    """The event of a party as it is; `mark` is its version."""
+    changed = datetime.fromisoformat(mark).replace(tzinfo=zone)
+    return ChangeEvent(
+        object=object_name,
+        key=image.code,
+        version=SourceVersion(VersionKind.COARSE, 0, mark),
+        time_ms=round(changed.timestamp() * 1000),
+        values=image.values,
+        # Two contents may share a write date; the same one never gets two ids.
+        rest=f"{image.code}~{image.digest}",
+        fields=fields,
+    )
