@@ -1,5 +1,6 @@
 """`solesource ledger verify`: does the open account balance, and does every batch follow from the one before."""
 
+from collections import Counter
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -9,7 +10,9 @@ from broker import topics
 from broker.cli.output import DIFFERENCES, AsJson, show, table_of
 from broker.cli.rejudging import rejudged
 from broker.kafka.reading import TopicReader
+from broker.lane.ledger import cut_off
 from broker.lane.ledger import verify as verify_slot
+from broker.rules import rules_of
 from broker.settings import Settings
 from schemas.registry import envelopes
 
@@ -20,14 +23,14 @@ def verified(settings: Settings) -> dict[str, Any]:
     """What the ledger says: account, batches per slot, faults."""
     reader, codec = TopicReader(settings.access("control")), envelopes().codec
     account: dict[str, int] = {}
+    written = revisions_by_slot(reader, settings)
     slots: dict[int, int] = {}
     received, faults = 0, []
     try:
         for slot in reader.partitions(topics.LEDGER):
             records = [codec.decode(message.value()) for message in reader.read(topics.LEDGER, slot)]
-            faults += [
-                {"slot": f.slot, "sequence": f.sequence, "detail": f.detail} for f in verify_slot(records)
-            ]
+            end = cut_off(slot, records, written.get(slot, 0))
+            faults += [asdict(fault) for fault in (*verify_slot(records), *([end] if end else []))]
             if records:
                 slots[slot] = len(records)
             for record in records:
@@ -43,6 +46,20 @@ def verified(settings: Settings) -> dict[str, Any]:
         "batches": slots,
         "faults": faults,
     }
+
+
+def revisions_by_slot(reader: TopicReader, settings: Settings) -> dict[int, int]:
+    """How many revisions were ever written per slot: the sum of every record's last one."""
+    found: Counter[int] = Counter()
+    for name in rules_of(settings.map_documents(), 0).ownership_map.objects:
+        last: dict[bytes, tuple[int, int]] = {}
+        for message in reader.read(topics.authoritative(name)):
+            headers: Any = dict(message.headers() or ())
+            place = topics.slot_of(name, message.partition() or 0, settings.slots)
+            last[message.key() or b""] = place, int(headers["ce_revision"])
+        for slot, revision in last.values():
+            found[slot] += revision
+    return dict(found)
 
 
 @app.command()

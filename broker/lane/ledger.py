@@ -60,6 +60,23 @@ def verify(records: Iterable[Mapping[str, Any]]) -> list[LedgerFault]:
     return faults
 
 
+def cut_off(slot: int, records: Iterable[Mapping[str, Any]], revisions: int) -> LedgerFault | None:
+    """Whether records are missing at the end: the slot's records were revised more often than the ledger says.
+
+    revisions: sum of the last revision of every record of the slot, read before the ledger. A record's revision rises
+    by one each time and is never reset, so the sum is how many were written (I4); compaction only hides deleted ones.
+    """
+    accounted, last = 0, 0
+    for record in records:
+        accounted, last = accounted + int(record["revisions"]), int(record["sequence"])
+    if revisions <= accounted:
+        return None
+    detail = (
+        f"records are missing at the end: {revisions} revisions are in the log, {accounted} are accounted for"
+    )
+    return LedgerFault(slot, last + 1, detail)
+
+
 def _verify_link(previous: Mapping[str, Any], record: Mapping[str, Any], fault: Any) -> None:
     if record["sequence"] != previous["sequence"] + 1:
         fault(f"records {previous['sequence'] + 1} to {record['sequence'] - 1} are missing")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from broker import rules
-from broker.gate import conclude, decide, route
+from broker.gate import commands, conclude, decide, route
 from broker.gate.decision import FieldVerdict, Outcome, Verdict
 from broker.gate.express import ExpressPlan
 from broker.gate.fields import same
@@ -231,12 +231,22 @@ def decides_by_something_else(patch: Patch) -> None:
     patch.setattr(judge, "decide", moody)
 
 
+def redrive_as_duplicate(patch: Patch) -> None:
+    real = commands.decide
+
+    def once(*given: Any, again: bool, **codec: Any) -> Any:
+        return real(*given, again=not again, **codec)
+
+    patch.setattr(commands, "decide", once)
+
+
 BUGS = (
     Bug("stale_map", "I1", stale_map),
     Bug("no_dedupe", "oracle", no_dedupe),
     Bug("own_field_written_back", "I11", own_field_written_back),
     Bug("grave_forgotten", "I4", grave_forgotten),
     Bug("reassertion_loop", "brake", reassertion_loop),
+    Bug("redrive_as_duplicate", "oracle", redrive_as_duplicate),
     Bug("partial_accept_leaks_held_field", "I1", partial_accept_leaks_held_field),
     Bug("revision_reset_after_recreation", "I4", revision_reset_after_recreation),
     Bug("late_echo_swallows_edit", "owner heard", late_echo_swallows_edit),

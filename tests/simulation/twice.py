@@ -14,9 +14,10 @@ from typing import Any
 from broker import rules as product_rules
 from broker.gate.outgoing import Destination, Outgoing
 from broker.rules import Rules
-from tests.gate_parts import FIELDS, SYSTEMS, T0, Bench, Record
+from tests.gate_parts import FIELDS, SYSTEMS, T0, Bench, Seen
+from tests.histories import record_of
 from tests.oracle import Oracle
-from tests.oracle_words import Expected, Law, Tick, Write
+from tests.oracle_words import Again, Expected, Law, Step, Tick, Write
 from tests.simulation.laws import KEY_FIELD, LIMIT, POLICIES, texts_of, value_drawn
 
 STEPS = 30
@@ -41,13 +42,18 @@ def law_of(rng: random.Random, *, whole: bool) -> Law:
     )
 
 
-def history_of(rng: random.Random, *, flat: bool) -> list[Write | Tick]:
+def history_of(rng: random.Random, *, flat: bool) -> list[Step]:
     """Steps in which versions, values and events come again, out of order and late."""
-    at_ms, steps = T0, []
+    at_ms = T0
+    steps: list[Step] = []
     for _ in range(STEPS):
         at_ms += rng.choice([0, 0, 10, 10, *PAUSES_MS])
         if rng.random() < 0.1:
             steps.append(Tick(at_ms))
+            continue
+        writes = [step for step in steps if isinstance(step, Write) and not step.deletes]
+        if not flat and writes and rng.random() < 0.15:
+            steps.append(Again(rng.choice(writes[-4:]), at_ms))
             continue
         key = rng.choice(["C-1", "C-1", "C-2"])
         values = {name: value_drawn(rng, name, flat=flat) for name in FIELDS[1:]} | {KEY_FIELD: key}
@@ -62,16 +68,6 @@ def history_of(rng: random.Random, *, flat: bool) -> list[Write | Tick]:
     return steps
 
 
-def record_of(bench: Bench, step: Write | Tick) -> Record:
-    if isinstance(step, Tick):
-        return bench.tick(at_ms=step.received_ms)
-    if step.deletes:
-        return bench.delete(step.system, step.event, key=step.key, at_ms=step.received_ms)
-    return bench.upsert(
-        step.system, step.event, step.values, fields=step.fields, key=step.key, at_ms=step.received_ms
-    )
-
-
 def against_the_oracle(seed: int) -> str | None:
     """The first step that the product and the oracle see otherwise."""
     rng = random.Random(seed)
@@ -79,20 +75,29 @@ def against_the_oracle(seed: int) -> str | None:
     bench, oracle = Bench(rules=product_rules.rules_of(texts_of(law, flat=False), 1)), Oracle(law)
     for number, step in enumerate(history_of(rng, flat=False)):
         seen, expected = bench.see(record_of(bench, step)), oracle.step(step)
-        if isinstance(step, Tick):
+        if not isinstance(step, Write | Again):
             got: Any = [bench.state(key).revision for key in (b"C-1", b"C-2")]
             want: Any = [oracle.revision(key) for key in ("C-1", "C-2")]
         else:
+            again = isinstance(step, Again)
+            key = (step.write if isinstance(step, Again) else step).key.encode()
+            outcome = _redriven(seen) if again else (seen.outcome, seen.reason)
             cases = len(seen.to(Destination.QUARANTINE))
-            got = (seen.outcome, seen.reason, seen.after.revision, bench.values(step.key.encode()), cases)
-            want = _wanted(expected)
+            got = (*outcome, bench.state(key).revision, bench.values(key), cases)
+            want = _wanted(expected, again=again)
         if got != want:
             return f"step {number} of history {seed}: {got} instead of {want}"
     return None
 
 
-def _wanted(expected: Expected) -> tuple[Any, ...]:
-    return expected.outcome, expected.reason, expected.revision, expected.values, expected.cases
+def _redriven(seen: Seen) -> tuple[str, str]:
+    (line,) = (body for body in seen.to(Destination.TRAIL) if body["kind"] == "redriven")
+    return line["result"], ""
+
+
+def _wanted(expected: Expected, *, again: bool) -> tuple[Any, ...]:
+    reason = "" if again else expected.reason
+    return expected.outcome, reason, expected.revision, expected.values, expected.cases
 
 
 def short_against_long(seed: int) -> str | None:
@@ -108,7 +113,7 @@ def short_against_long(seed: int) -> str | None:
     return None
 
 
-def _judged(rules: Rules, history: list[Write | Tick]) -> Iterator[tuple[Any, ...]]:
+def _judged(rules: Rules, history: list[Step]) -> Iterator[tuple[Any, ...]]:
     bench = Bench(rules=rules)
     for step in history:
         judged = bench.judge(record_of(bench, step))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from broker.lane.ledger import chain_of, verify
+from broker.lane.ledger import chain_of, cut_off, verify
 from tests.envelopes import ledger
 
 
@@ -64,3 +64,14 @@ def test_an_edit() -> None:
     records[1] |= {"worker": "somebody else"}
     (fault,) = verify(records)
     assert fault.sequence == 2 and "was edited" in fault.detail
+
+
+def test_a_ledger_whose_end_is_missing() -> None:
+    records = chained({"revisions": 3}, {"revisions": 2}, {"revisions": 4})
+    assert cut_off(0, records, 9) is None
+    assert cut_off(0, records, 8) is None, "deleted records that were compacted away are not seen"
+    assert verify(records[:-1]) == [], "what is left holds together"
+    fault = cut_off(7, records[:-1], 9)
+    assert fault is not None and (fault.slot, fault.sequence) == (7, 3)
+    assert "9 revisions are in the log, 5 are accounted for" in fault.detail
+    assert cut_off(0, [], 0) is None and cut_off(0, [], 1) is not None
