@@ -22,7 +22,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from tests.mutation.mutants import CORE, Mutant, all_mutants
-from tests.mutation.planting import plant, readers_of, walked
+from tests.mutation.planting import forget, plant, readers_of, walked
 
 ROOT = Path(__file__).parents[2]
 REPORT = ROOT / "var" / "mutation" / "report.json"
@@ -177,6 +177,7 @@ def _passes(item: pytest.Item, following: pytest.Item | None) -> bool:
 def _reached(items: list[pytest.Item]) -> Reached:
     reached = Reached()
     for item, following in zip(items, [*items[1:], None], strict=True):
+        forget()
         with walked(ROOT, frozenset({*CORE, "broker/lane/judge.py"})) as places:
             passed = _passes(item, following)
         reached.places[item.nodeid] = set(places)
