@@ -244,7 +244,8 @@ def main() -> int:
     given = parser.parse_args()
     os.environ["HYPOTHESIS_PROFILE"] = "mutants"
     os.chdir(ROOT)
-    mutants = [m for m in all_mutants(ROOT) if given.only in f"{m.file}:{m.where}"]
+    wanted = given.only.split(",")
+    mutants = [m for m in all_mutants(ROOT) if any(place in f"{m.file}:{m.where}" for place in wanted)]
     planting = Planting(mutants, os.cpu_count() or 1, quick=given.quick)
     selection = [one for one in SELECTION if one.startswith("tests/unit") or not given.quick]
     pytest.main(["-q", "--tb=no", "-p", "no:cacheprovider", "-o", "timeout=0", *selection], [planting])
