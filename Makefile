@@ -80,7 +80,7 @@ simulate: $(VENV)/.dev ## the gate under faults, from a seed (SEED=17: its timel
 oracle: $(VENV)/.dev ## many histories, judged by the gate and by its slow, obvious twin (EXAMPLES=50000)
 	@$(BIN)/python -m tests.property --examples $(EXAMPLES)
 
-mutants: $(VENV)/.dev ## small bugs planted in the core, one at a time: does a test see each? (about 20 minutes)
+mutants: $(VENV)/.dev ## small bugs planted in the core, one at a time: does a test see each? (20 minutes)
 	@$(BIN)/python -m tests.mutation
 
 coverage-core: $(VENV)/.dev ## every branch of the gate, the map and the schemas is walked by their own tests

@@ -22,7 +22,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from tests.mutation.mutants import CORE, Mutant, all_mutants
-from tests.mutation.planting import plant, readers_of, walked
+from tests.mutation.planting import forget, plant, readers_of, walked
 
 ROOT = Path(__file__).parents[2]
 REPORT = ROOT / "var" / "mutation" / "report.json"
@@ -177,6 +177,7 @@ def _passes(item: pytest.Item, following: pytest.Item | None) -> bool:
 def _reached(items: list[pytest.Item]) -> Reached:
     reached = Reached()
     for item, following in zip(items, [*items[1:], None], strict=True):
+        forget()
         with walked(ROOT, frozenset({*CORE, "broker/lane/judge.py"})) as places:
             passed = _passes(item, following)
         reached.places[item.nodeid] = set(places)
@@ -243,7 +244,8 @@ def main() -> int:
     given = parser.parse_args()
     os.environ["HYPOTHESIS_PROFILE"] = "mutants"
     os.chdir(ROOT)
-    mutants = [m for m in all_mutants(ROOT) if given.only in f"{m.file}:{m.where}"]
+    wanted = given.only.split(",")
+    mutants = [m for m in all_mutants(ROOT) if any(place in f"{m.file}:{m.where}" for place in wanted)]
     planting = Planting(mutants, os.cpu_count() or 1, quick=given.quick)
     selection = [one for one in SELECTION if one.startswith("tests/unit") or not given.quick]
     pytest.main(["-q", "--tb=no", "-p", "no:cacheprovider", "-o", "timeout=0", *selection], [planting])

@@ -46,6 +46,11 @@ def plant(mutant: Mutant) -> None:
         changed, function = scope[mutant.where.rpartition(".")[2]], function_of(mutant)
         function.__code__ = changed.__code__
         function.__defaults__, function.__kwdefaults__ = changed.__defaults__, changed.__kwdefaults__
+    forget()
+
+
+def forget() -> None:
+    """Empty every cache of the product, so that what is behind it is called again."""
     for one in _product():
         for value in vars(one).values():
             if hasattr(value, "cache_clear"):

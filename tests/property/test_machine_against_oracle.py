@@ -177,5 +177,5 @@ class Gate(RuleBasedStateMachine):
 
 
 TestGate = Gate.TestCase
-TestGate.settings = settings(max_examples=max(20, settings().max_examples // 10), stateful_step_count=STEPS)
+TestGate.settings = settings(max_examples=max(20, settings().max_examples // 5), stateful_step_count=STEPS)
 TestGate.pytestmark = [pytest.mark.timeout(900)]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from broker.gate.commands import ATTEMPTS_MAX, judge_command
+from broker.gate.commands import ATTEMPTS_MAX, judge_command, redriven
 from broker.gate.connections import (
     AS_MADE,
     CONNECTIONS_KEY,
@@ -225,3 +225,10 @@ def test_what_is_judged_again_is_told_where_it_stood() -> None:
     nobody = command(record, system=None, headers=dict(record.headers) | {"ce_source": b"/"})
     _, (line_of_nobody,) = judge_command(context(bench), bench.state(), nobody)
     assert line_of_nobody.body["system"] == "" and line_of_nobody.body["result"] == "quarantined"  # type: ignore[index]
+
+
+def test_what_nobody_wrote_is_judged_again_as_nobodys() -> None:
+    bench = with_ada(bench_of())
+    change = redriven(context(bench), command(eve(bench), system=None))
+    assert (change.system, change.key, change.object) == ("", b"C-1", "customer")
+    assert change.fault is not None

@@ -134,3 +134,10 @@ def test_the_pause_doubles() -> None:
         for n in range(1, 13)
     ]
     assert pauses == [*(2_000 * 2**n for n in range(11)), 3_600_000]
+
+
+def test_time_alone_changes_something_where_anything_is_owed() -> None:
+    paid = Reasserted(system="erp", field="name", count=1, last_ms=0, pending=False)
+    owed = Reasserted(system="erp", field="email", count=1, last_ms=0, pending=True)
+    assert Memory(reassertions=(paid, owed)).waits
+    assert not Memory(reassertions=(paid,)).waits and not Memory().waits
