@@ -118,14 +118,9 @@ class Judge:
             else:
                 judged.commands += 1
                 self._command(rules, judged, record, source.shelf)
-        moved = {source.name.decode(): source.read_to for source in inputs.values()}
-        short = sum(source.expressed for source in inputs.values())
-        if short:
-            judged.account["accepted"] += short
-            judged.revisions += short
         for source in inputs.values():
-            if source.system is not None:
-                self._watch(rules, judged, source, source.system)
+            self._add_up(rules, judged, source)
+        moved = {source.name.decode(): source.read_to for source in inputs.values()}
         judged.ledger = self._ledger(rules, judged, {**self.memory.positions, **moved})
         return judged
 
@@ -270,8 +265,13 @@ class Judge:
             )
             self._act(judged, shelf, context, None if tick else command)
 
-    def _watch(self, rules: Rules, judged: Judged, source: _Input, system: str) -> None:
+    def _add_up(self, rules: Rules, judged: Judged, source: _Input) -> None:
         """How the changes of one input went in this batch; a breaker that trips pauses its system."""
+        if source.system is None:
+            return
+        if source.expressed:
+            judged.account["accepted"] += source.expressed
+            judged.revisions += source.expressed
         shelf, name, going = source.shelf, source.name.decode(), source.going
         known = judged.watches.get(name) or self.memory.watches.get(name, Watch())
         going.tally.express(source.expressed)
@@ -284,7 +284,7 @@ class Judge:
             if case.body["reason"] == Reason.HOLDS_ROSE.code:
                 order = {
                     "command": PAUSE,
-                    "system": system,
+                    "system": source.system,
                     "by": alarms.BREAKER,
                     "note": case.body["detail"],
                 }
