@@ -50,6 +50,11 @@ def rules_of(documents: Mapping[str, str], version: int) -> Rules:
     ownership_map = load_map(
         texts, {name: contract.fields for name, contract in contracts.items()}, version=version
     )
+    entries = {
+        name: replace(entry, contract_id=contracts[name].schema_id)
+        for name, entry in ownership_map.objects.items()
+    }
+    ownership_map = replace(ownership_map, objects=entries)
     readers = {
         name: ObjectReader(
             replace(contracts[name], key_field=entry.key_field),

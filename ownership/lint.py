@@ -123,7 +123,10 @@ def _masks(located: Located[ObjectDocument], fields: tuple[str, ...]) -> Iterato
             owner = own.system_of_record if own and own.system_of_record else document.system_of_record
             if name not in readable:
                 yield located.finding(
-                    "masked_unread", path, f"{system} does not read {name}", "Add it to read, or remove it here."
+                    "masked_unread",
+                    path,
+                    f"{system} does not read {name}",
+                    "Add it to read, or remove it here.",
                 )
             elif name == document.key:
                 yield located.finding(

@@ -70,6 +70,8 @@ class ObjectMap:
     """What each other listed system's violation meets."""
     conflicts: str
     slas: tuple[Sla, ...]
+    contract_id: int = 0
+    """Schema id of the contract in force; another one is another reading."""
     masked: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """System to the fields of which it reads a keyed digest instead of the value."""
     mask_keys: Mapping[str, int] = field(default_factory=dict)

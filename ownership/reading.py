@@ -25,11 +25,13 @@ class Reading:
     """Those of which it gets a keyed digest instead of the value."""
     mask_key: int
     """Number of the key for these digests; 0 = nothing is masked."""
+    contract_id: int = 0
+    """Of what it is a part: a new version of the contract is told in deliveries of their own."""
 
     @property
     def generation(self) -> str:
-        """Eight hex digits; the same rights always give the same name."""
-        said = f"{self.system}|{self.object}|{','.join(sorted(self.fields))}"
+        """Eight hex digits; the same rights to the same contract always give the same name."""
+        said = f"{self.system}|{self.object}|{self.contract_id}|{','.join(sorted(self.fields))}"
         if self.masked:
             said += f"|{','.join(sorted(self.masked))}|{self.mask_key}"
         return hashlib.sha256(said.encode()).hexdigest()[:8]
@@ -55,4 +57,5 @@ def readings(entry: ObjectMap) -> Iterator[Reading]:
                 tuple(name for name in entry.fields if name in fields),
                 masked,
                 entry.mask_keys.get(system, 0) if masked else 0,
+                entry.contract_id,
             )

@@ -20,7 +20,7 @@ from broker.rules import Rules, rules_of
 from ownership.reading import Reading, readings
 from schemas.authoritative import format_owners, parse_authoritative
 from schemas.envelope import format_time
-from tests.gate_parts import FIELDS, FLAT, T0, Bench, map_texts, object_document
+from tests.gate_parts import CUSTOMER, FIELDS, FLAT, T0, Bench, map_texts, object_document
 
 KEY = b"a key of enough bytes"
 OWNERS = {"name": "crm", "email": "crm", "phone": "erp", "credit_limit": "erp"}
@@ -221,12 +221,17 @@ def test_the_same_rights_have_the_same_name() -> None:
 
     name = generation(["name", "email"])
     assert name == generation(["email", "name"])
+    newer = rules_of(
+        map_texts(object_document(systems={"billing": {"read": ["name", "email"]}}), [FLAT, CUSTOMER]), 1
+    )
+    (other_contract,) = readings(newer.ownership_map.objects["customer"])
     others = {
+        other_contract.generation,
         generation(["name"]),
         generation(["name", "email"], masked=["email"]),
         generation(["name", "email"], masked=["email"], mask_key=2),
     }
-    assert len(others | {name}) == 4
+    assert len(others | {name}) == 5
 
 
 def test_a_contract_with_named_types_is_cut_where_it_may_be() -> None:
