@@ -177,5 +177,7 @@ class Gate(RuleBasedStateMachine):
 
 
 TestGate = Gate.TestCase
-TestGate.settings = settings(max_examples=max(20, settings().max_examples // 5), stateful_step_count=STEPS)
+TestGate.settings = settings(
+    max_examples=max(settings().max_examples // 5 - 25, 15), stateful_step_count=STEPS
+)
 TestGate.pytestmark = [pytest.mark.timeout(900)]
