@@ -104,3 +104,14 @@ def test_a_store_that_is_away_is_said_not_hidden(tmp_path: Path):
     text = telemetry.exposition(lambda: read_figures(engine)).decode()
     assert "solesource_store_up 0.0" in text
     assert "solesource_received" not in text
+
+
+def test_the_gates_log_is_on_the_page() -> None:
+    page = (ROOT / "docs" / "reference" / "metrics.md").read_text("utf-8")
+    text = page.partition("## What the gate's workers log")[2].partition("## Log events")[0]
+    said = [
+        event
+        for path in (ROOT / "broker" / "lane").glob("*.py")
+        for event in re.findall(r'log\.(?:info|warning|error)\(\s*"([a-z_.]+)"', path.read_text("utf-8"))
+    ]
+    assert sorted(set(said)) == sorted(re.findall(r"^\| `([a-z_.]+)`", text, re.MULTILINE))
