@@ -145,7 +145,14 @@ def plan(ownership_map: OwnershipMap, *, partitions: int, slots: int) -> Iterato
         for system in sorted({*entry.systems, *publishing}):
             settings = _settings(cleanup_policy="delete", retention_ms=week, max_message_bytes=_LARGE)
             yield TopicPlan(changes(system, name), partitions, settings)
-    followed = _settings(cleanup_policy="compact", delete_retention_ms=_DAY_MS)
+    # Written often and read whole when a slot opens: compacted soon.
+    followed = _settings(
+        cleanup_policy="compact",
+        delete_retention_ms=_DAY_MS,
+        segment_ms=600_000,
+        segment_bytes=16 * 1024 * 1024,
+        min_cleanable_dirty_ratio=0.1,
+    )
     yield TopicPlan(PROJECTIONS, slots, followed)
     for system in sorted(restricted):
         yield TopicPlan(opened_readings(system), 1, followed)

@@ -10,6 +10,7 @@ import contextlib
 import json
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -20,11 +21,13 @@ from broker import topics
 from broker.access import KafkaAccess
 from broker.gate.project import Projection
 from broker.lane.maps import MapFollower
-from broker.lane.replay import read_all, reader_of
+from broker.lane.replay import reader_of
 from schemas.registry import envelopes
 
 LOOK_S = 1.0
+POLL_MS = 500
 RETRY_S = 2.0
+_READINGS = topics.opened_readings("")
 log = structlog.get_logger()
 Told = dict[tuple[str, str], tuple[int, str]]
 """(system, object) to (map version, topic) as readers were told."""
@@ -39,15 +42,19 @@ class Generations:
         self._deleted: dict[str, int] = {}
         """Topic to the last map version that had it when it was deleted: made anew, it waits for the next."""
         self._missing: set[str] = set()
+        self._positions: dict[TopicPartition, int] = {}
+        self._filled: set[bytes] = set()
+        """Partitions of deliveries that are filled, as `projections` names them."""
+        self._told: Told = {}
 
     async def run(self) -> None:
-        """Until cancelled; Kafka being away is waited out."""
+        """Until cancelled; whatever breaks it, it begins again from the log."""
         while True:
             try:
                 await self._watch()
-            except KafkaError as error:
-                log.warning("generations.kafka_away", error=type(error).__name__)
-                await asyncio.sleep(RETRY_S)
+            except Exception as error:  # noqa: BLE001 - the gate goes on; readers keep the deliveries that they have
+                log.warning("generations.failed", error=repr(error)[:300])
+            await asyncio.sleep(RETRY_S)
 
     async def _watch(self) -> None:
         consumer = reader_of(self._access)
@@ -57,6 +64,7 @@ class Generations:
         admin = AIOKafkaAdminClient(**self._access.client_options())
         try:
             await consumer.start()
+            self._positions, self._filled, self._told = {}, set(), {}
             await producer.start()
             await admin.start()
             while True:
@@ -78,7 +86,8 @@ class Generations:
             (p.reading.system, p.reading.object): p for found in rules.projections.values() for p in found
         }
         partitions = await _partitions(admin)
-        filled, told = await _filled(consumer, partitions), await _told(consumer, partitions)
+        await self._hear(consumer, partitions)
+        filled, told = Counter(key.decode().rpartition("/")[0] for key in self._filled), self._told
         for who, projection in current.items():
             topic, (since, before) = _topic(projection), told.get(who, (0, ""))
             self._look_for(topic, partitions)
@@ -86,10 +95,39 @@ class Generations:
             if there and before != topic and since <= version and filled[topic] >= partitions[topic]:
                 await _tell(producer, who, version, projection)
                 told[who] = version, topic
-        for who, (since, before) in told.items():
+        for who, (since, before) in list(told.items()):
             if before and who not in current and since <= version:
                 await _tell(producer, who, version, None)
         await self._delete(admin, partitions, current, told)
+
+    async def _hear(self, consumer: AIOKafkaConsumer, partitions: Mapping[str, int]) -> None:
+        """Take in what was written to `projections` and `readings.*` since the last look."""
+        names = [topics.PROJECTIONS, *(topic for topic in partitions if topic.startswith(_READINGS))]
+        places = [TopicPartition(name, number) for name in names for number in range(partitions.get(name, 0))]
+        if self._positions.keys() != set(places):
+            begin = await consumer.beginning_offsets(places)
+            self._positions = begin | {p: at for p, at in self._positions.items() if p in begin}
+            consumer.assign(places)
+            for place, offset in self._positions.items():
+                consumer.seek(place, offset)
+        end = await consumer.end_offsets(places)
+        while any(self._positions[place] < end[place] for place in places):
+            for records in (await consumer.getmany(timeout_ms=POLL_MS)).values():
+                for record in records:
+                    self._note(record)
+            self._positions = {place: await consumer.position(place) for place in places}
+
+    def _note(self, record: Any) -> None:
+        if record.topic == topics.PROJECTIONS:
+            (self._filled.discard if record.value is None else self._filled.add)(record.key)
+            return
+        who = (record.topic.removeprefix(_READINGS), record.key.decode())
+        if record.value is None:
+            self._told.pop(who, None)
+            return
+        said = envelopes().codec.decode(record.value, envelopes().ids("solesource.reading"))
+        if said["map_version"] >= self._told.get(who, (0, ""))[0]:
+            self._told[who] = said["map_version"], said["topic"]
 
     def _look_for(self, topic: str, partitions: Mapping[str, int]) -> None:
         if topic in partitions:
@@ -127,30 +165,6 @@ async def _partitions(admin: AIOKafkaAdminClient) -> dict[str, int]:
     """Every topic that there is, with its number of partitions."""
     described = await admin.describe_topics()
     return {found["topic"]: len(found["partitions"]) for found in described if found["error_code"] == 0}
-
-
-async def _filled(consumer: AIOKafkaConsumer, partitions: Mapping[str, int]) -> Counter[str]:
-    """How many partitions of each topic of deliveries are filled."""
-    places = [TopicPartition(topics.PROJECTIONS, number) for number in range(partitions[topics.PROJECTIONS])]
-    filled: dict[bytes, bool] = {}
-    async for record in read_all(consumer, places):
-        filled[record.key] = record.value is not None
-    return Counter(key.decode().rpartition("/")[0] for key, there in filled.items() if there)
-
-
-async def _told(consumer: AIOKafkaConsumer, partitions: Mapping[str, int]) -> Told:
-    prefix = topics.opened_readings("")
-    places = [TopicPartition(topic, 0) for topic in partitions if topic.startswith(prefix)]
-    found: Told = {}
-    async for record in read_all(consumer, places):
-        who = (record.topic.removeprefix(prefix), record.key.decode())
-        if record.value is None:
-            found.pop(who, None)
-            continue
-        said = envelopes().codec.decode(record.value, envelopes().ids("solesource.reading"))
-        if said["map_version"] >= found.get(who, (0, ""))[0]:
-            found[who] = said["map_version"], said["topic"]
-    return found
 
 
 async def _tell(

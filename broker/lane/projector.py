@@ -70,14 +70,15 @@ class Projector:
         self._maps = maps
         self._mask_key = mask_key
         self._shelves: Collection[Shelf] = ()
+        self._existing: Collection[str] = ()
         self._positions: dict[tuple[str, int], Filled] = {}
         self._refused: set[str] = set()
         self._followed: set[tuple[str, int]] = set()
         self.stopping = asyncio.Event()
 
-    def set_shelves(self, shelves: Collection[Shelf]) -> None:
-        """Tell which partitions of which objects belong to this slot now."""
-        self._shelves = shelves
+    def set_shelves(self, shelves: Collection[Shelf], existing: Collection[str]) -> None:
+        """Tell which partitions of which objects belong to this slot now, and which topics there are."""
+        self._shelves, self._existing = shelves, existing
 
     async def run(self) -> None:
         """Project until `stopping`. Raises whatever broke it; the lane starts it again from the log."""
@@ -134,9 +135,7 @@ class Projector:
 
     async def _ready(self, consumer: AIOKafkaConsumer, writer: Transactions) -> list[Stream]:
         """The streams that can be followed, filled where they are new; positions of those that are gone are dropped."""
-        streams = self._streams()
-        existing = await consumer.topics()
-        streams = [s for s in streams if s.place[0] in existing and s.source.topic in existing]
+        streams = [s for s in self._streams() if {s.place[0], s.source.topic} <= set(self._existing)]
         wanted = {stream.place for stream in streams}
         if gone := [place for place in self._positions if place not in wanted]:
             await self._drop(writer, gone)

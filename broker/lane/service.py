@@ -61,6 +61,7 @@ class Lane(Service):
         self._projectors: dict[int, tuple[Projector, list[asyncio.Task[None]]]] = {}
         self._inputs: dict[int, list[TopicPartition]] = {}
         self._partitions: dict[str, int] = {}
+        self._existing: frozenset[str] = frozenset()
 
     @Service.task
     async def _follow_map(self) -> None:
@@ -116,7 +117,8 @@ class Lane(Service):
         inputs: dict[int, list[TopicPartition]] = {slot: [] for slot in range(self._slot_count)}
         partitions: dict[str, int] = {}
         await consumer._client.force_metadata_update()  # noqa: SLF001 - topics() answers from a cache of minutes
-        for topic in sorted(await consumer.topics()):
+        self._existing = frozenset(await consumer.topics())
+        for topic in sorted(self._existing):
             ingress = topics.parse_changes(topic)
             object_name = ingress[1] if ingress else topics.parse_commands(topic)
             if object_name is None:
@@ -133,7 +135,7 @@ class Lane(Service):
         self._inputs, self._partitions = inputs, partitions
         for number, (slot_, _) in self.slots.items():
             slot_.set_inputs(inputs[number], partitions)
-            self._projectors[number][0].set_shelves(self._shelves(number))
+            self._projectors[number][0].set_shelves(self._shelves(number), self._existing)
 
     def open(self, numbers: Collection[int]) -> None:
         """Take over slots."""
@@ -143,7 +145,7 @@ class Lane(Service):
             slot.set_inputs(self._inputs.get(number, ()), self._partitions)
             self.slots[number] = (slot, asyncio.create_task(self._keep_open(slot)))
             projector = Projector(number, self._access, self.maps, self._mask_key)
-            projector.set_shelves(self._shelves(number))
+            projector.set_shelves(self._shelves(number), self._existing)
             tasks = [asyncio.create_task(self._keep_projecting(projector, number))]
             if number == 0:
                 tasks.append(asyncio.create_task(Generations(self._access, self.maps).run()))
