@@ -59,7 +59,9 @@ def agree_on_what_is_remembered(bench: Bench, oracle: Oracle, where: str) -> Non
             last = {
                 name: told for name in oracle.whole.owners if (told := state.last_write(name)) and told[1]
             }
-            assert last == record.last, f"{where}: {key}"
+            assert last == record.last, (
+                f"{where}: {key}: {sorted(last.items())}, not {sorted(record.last.items())}"
+            )
 
 
 def _of_product(bench: Bench, state: RecordState, gate_ms: int) -> dict[str, Any]:

@@ -200,6 +200,12 @@ class Oracle:
             lacking = Said(self.law.key_field, "held", "incomplete_record")
             return self._stop(record, write, [lacking, *(s for s in said if s.verdict != "accepted")])
         self._part_with_former_owners(record)
+        for (
+            name,
+            owner,
+        ) in self.law.owners.items():  # what is its owner's again begins with its owner's last word
+            if name not in record.last and (name, owner) in record.former:
+                record.last[name] = (owner, record.former[name, owner])
         record.last |= last
         record.waiting = [w for w in record.waiting if w not in merged]
         record.ended_by = None
