@@ -52,14 +52,16 @@ def agree_on_what_is_remembered(bench: Bench, oracle: Oracle, where: str) -> Non
     """The next state: everything by which later steps are judged."""
     for key in KEYS:
         state, record = bench.state(key.encode()), oracle.records.get(key, Record())
-        assert _of_product(bench, state, oracle.gate_ms) == _of_oracle(record, oracle.gate_ms), (
-            f"{where}: {key}"
-        )
+        kept, told = _of_product(bench, state, oracle.gate_ms), _of_oracle(record, oracle.gate_ms)
+        otherwise = {name: (kept[name], told[name]) for name in kept if kept[name] != told[name]}
+        assert otherwise == {}, f"{where}: {key}: {otherwise}"
         if state.value is not None:
             last = {
                 name: told for name in oracle.whole.owners if (told := state.last_write(name)) and told[1]
             }
-            assert last == record.last, f"{where}: {key}"
+            assert last == record.last, (
+                f"{where}: {key}: {sorted(last.items())}, not {sorted(record.last.items())}"
+            )
 
 
 def _of_product(bench: Bench, state: RecordState, gate_ms: int) -> dict[str, Any]:

@@ -190,7 +190,7 @@ class Oracle:
         merged = [w for w in record.waiting if self.gate_ms - w.write.received_ms <= PARKED_MS]
         merged = [w for w in merged if w.own & self.law.owned_by(w.write.system)]
         base: dict[str, Any] = dict.fromkeys(self.law.owners)
-        last = dict(record.last)
+        last: dict[str, tuple[str, str]] = {}
         for waiting in merged:
             for name in waiting.own & self.law.owned_by(waiting.write.system):
                 base[name] = waiting.write.values.get(name)
@@ -199,7 +199,14 @@ class Oracle:
         if not any(s.field == self.law.key_field and s.verdict == "accepted" for s in said):
             lacking = Said(self.law.key_field, "held", "incomplete_record")
             return self._stop(record, write, [lacking, *(s for s in said if s.verdict != "accepted")])
-        record.last = last
+        self._part_with_former_owners(record)
+        for (
+            name,
+            owner,
+        ) in self.law.owners.items():  # what is its owner's again begins with its owner's last word
+            if name not in record.last and (name, owner) in record.former:
+                record.last[name] = (owner, record.former[name, owner])
+        record.last |= last
         record.waiting = [w for w in record.waiting if w not in merged]
         record.ended_by = None
         expected = self._conclude(record, write, said, base)
