@@ -18,6 +18,9 @@ from ownership.reading import readings
 _DAY_MS = 86_400_000
 _CHANGES = re.compile(r"changes\.([a-z][a-z0-9_-]*)\.([a-z][a-z0-9_-]*)")
 _COMMANDS = re.compile(r"commands\.([a-z][a-z0-9_-]*)")
+WHOLE_MS = RECENT_MS + _DAY_MS
+"""So long compaction leaves records alone: a gate that is a day behind still finds the values replaced in the hour
+before the change in hand, also in a slot that has just opened (decision 0004)."""
 _LARGE = 4 * 1024 * 1024
 """Most bytes of a record in topics that may carry a value of 1 MiB with its authoritative one beside it."""
 
@@ -127,7 +130,7 @@ def plan(ownership_map: OwnershipMap, *, partitions: int, slots: int) -> Iterato
     for name, entry in sorted(ownership_map.objects.items()):
         compacted = _settings(
             cleanup_policy="compact",
-            min_compaction_lag_ms=RECENT_MS,
+            min_compaction_lag_ms=WHOLE_MS,
             max_message_bytes=_LARGE,
             delete_retention_ms=_DAY_MS,
         )

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from broker.access import KafkaAccess
 from broker.embedded.kafka import EmbeddedKafka
@@ -174,7 +174,7 @@ class Estate:
         found: list[Any] = []
         for partition in consumer.list_topics(topic, 20).topics[topic].partitions:
             place = TopicPartition(topic, partition)
-            low, high = consumer.get_watermark_offsets(place, 20)
+            low, high = ends_of(consumer, place)
             if low == high:
                 continue
             consumer.assign([TopicPartition(topic, partition, low)])
@@ -224,6 +224,16 @@ class Estate:
                 return account
             time.sleep(0.3)
         raise AssertionError(f"judged {self.account()} of {received}\n{self.logs()}")
+
+
+def ends_of(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
+    """First and next offset of a partition; a broker that has just come back may not lead it yet."""
+    for _ in range(50):
+        try:
+            return consumer.get_watermark_offsets(place, 20)
+        except KafkaException:
+            time.sleep(0.2)
+    return consumer.get_watermark_offsets(place, 20)
 
 
 def estate_of(home: Path) -> Iterator[Estate]:

@@ -246,12 +246,9 @@ class Oracle:
         own = self.law.owned_by(write.system) & set(self._set(write))
         if not own:
             verdict = STOPPING[self.law.policies.get(write.system, "quarantine")]
-            # only a value can be proposed, not a creation
-            verdict = "held" if verdict == "proposed" else verdict
-            known = [
-                Said(n, verdict, "not_create_authority") for n in self._set(write) if n in self.law.owners
-            ]
-            return self._stop(record, write, known + self._unknown(write))
+            verdict = "held" if verdict == "proposed" else verdict  # only a value can be proposed
+            said = [Said(n, verdict, "not_create_authority") for n in self.law.known(self._set(write))]
+            return self._stop(record, write, said + self._unknown(write))
         # a version that was accepted in a former life, or that waits already, is not news
         waits = {name: (w.write.system, w.write.event) for w in record.waiting for name in w.own}
         known = {name: self._last_of(record, write.system, name) for name in own}
@@ -395,13 +392,9 @@ class Oracle:
                 if brake.owed and self.gate_ms >= brake.free_ms:
                     due.setdefault(system, set()).add(name)
             for system, names in due.items():
-                visible = self.law.readers.get(system, frozenset())
-                for name in list(names):  # by the law of today
-                    if self.law.owners[name] == system or (visible is not None and name not in visible):
-                        names.discard(name)
-                        record.brakes[system, name].owed = False
-                if not names:
-                    continue
-                self._brake(record, system, names)
-                self._part_with_former_owners(record)
-                record.revision += 1
+                for name in names - self.law.others_shown(system):  # by the law of today
+                    record.brakes[system, name].owed = False
+                if still := names & self.law.others_shown(system):
+                    self._brake(record, system, still)
+                    self._part_with_former_owners(record)
+                    record.revision += 1

@@ -5,6 +5,7 @@ Like the oracle, it knows nothing of the product: no import of it may stand here
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
 from typing import Any
@@ -71,6 +72,15 @@ class Law:
         earlier = [self.owners, *(self.at(moment - 1).owners for moment in moments)]
         former = {name: frozenset(then[name] for then in earlier) for name in owners} if begun else {}
         return replace(self, owners=owners, create=create, delete=delete, readers=readers, former=former)
+
+    def known(self, names: Iterable[str]) -> list[str]:
+        """Those of `names` that are fields."""
+        return [name for name in names if name in self.owners]
+
+    def others_shown(self, system: str) -> set[str]:
+        """The fields of others that a system reads."""
+        visible = self.readers.get(system, frozenset())
+        return set(self.owners if visible is None else visible) - self.owned_by(system)
 
     def owned_by(self, system: str) -> set[str]:
         return {name for name, owner in self.owners.items() if owner == system}

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 RECENT_MAX = 64
 RECENT_MS = 3_600_000
-"""Replaced values are kept for an hour: as long as `min.compaction.lag.ms` keeps them in the log, so
+"""Replaced values are kept for an hour. `min.compaction.lag.ms` keeps them in the log for a day longer, so
 that a rebuilt slot knows the same ones. They tell a late echo from a violation (decision 0004)."""
 PARKED_MS = 24 * 3_600_000
 BRAKE_MS = 2_000

@@ -53,13 +53,15 @@ def next_update(
     # behind.
     gap = before is not None and (other or envelope.revision != before.revision + 1)
     fields = frozenset(values)
-    writable = fields - envelope.owned_by(system, fields)  # I11: never a field to its own system of record
+    own = envelope.owned_by(system, fields)
+    writable = fields - own  # I11: never a field to its own system of record
     if envelope.deleted:
         write: frozenset[str] = frozenset()
     elif fresh or gap:
         write = writable
     else:
-        write = envelope.changed & writable
+        # What was its own at the last revision was left out there; now that it is another's, it is written.
+        write = (envelope.changed | (before.own if before is not None else frozenset())) & writable
         if envelope.reassert is not None and envelope.reassert[0] == system:
             write |= envelope.reassert[1] & writable
     if isinstance(before, Update) and not before.deleted:
@@ -78,6 +80,7 @@ def next_update(
         ingress_ms=envelope.ingress_ms,
         decided_ms=decided_ms,
         generation=generation,
+        own=own,
     )
 
 

@@ -39,6 +39,8 @@ class Update:
     """When Kafka took the authoritative record in (broker append time)."""
     generation: str = ""
     """Of the deliveries that it came by; empty = whole records. Of another one, an equal revision is news."""
+    own: frozenset[str] = frozenset()
+    """Fields that are this system's own at this revision."""
 
 
 @dataclass(frozen=True, slots=True)

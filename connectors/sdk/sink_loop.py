@@ -208,9 +208,8 @@ class SinkLoop:
                 log.warning("sink.update_failed", system=self._system, object=update.object,
                             code=outcome.code, revision=update.revision, tries=tries)  # fmt: skip
             else:
-                applied.append(
-                    (update.object, pending.key, update.revision, update.deleted, update.generation)
-                )
+                done = AppliedRevision(update.revision, update.deleted, update.generation, update.own)
+                applied.append((update.object, pending.key, done))
             del self._pending[update.object, pending.key]
             self._settle(pending.partition, pending.offsets, outcome, update, pending.attempts)
         if applied:

@@ -15,7 +15,7 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS position (stream TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS applied (
     object TEXT NOT NULL, key BLOB NOT NULL, revision INTEGER NOT NULL, deleted INTEGER NOT NULL,
-    generation TEXT NOT NULL DEFAULT '', PRIMARY KEY (object, key)) WITHOUT ROWID;
+    generation TEXT NOT NULL DEFAULT '', own TEXT NOT NULL DEFAULT '', PRIMARY KEY (object, key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS shelf (
     drawer TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (drawer, name)) WITHOUT ROWID;
 """
@@ -30,6 +30,8 @@ class AppliedRevision:
     deleted: bool
     generation: str = ""
     """Of the deliveries that it came by; empty = whole records."""
+    own: frozenset[str] = frozenset()
+    """Fields that were this system's own then: nobody has written them into it."""
 
 
 class Store:
@@ -45,8 +47,8 @@ class Store:
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.executescript(_TABLES)
         columns = {row[1] for row in self._db.execute("PRAGMA table_info(applied)")}
-        if "generation" not in columns:  # a file from before there were deliveries
-            self._db.execute("ALTER TABLE applied ADD COLUMN generation TEXT NOT NULL DEFAULT ''")
+        for missing in {"generation", "own"} - columns:  # a file from before they were kept
+            self._db.execute(f"ALTER TABLE applied ADD COLUMN {missing} TEXT NOT NULL DEFAULT ''")
 
     def position(self, stream: str) -> str | None:
         """Where the source stood after its last committed batch."""
@@ -66,21 +68,25 @@ class Store:
         for start in range(0, len(wanted), _CHUNK):
             chunk = wanted[start : start + _CHUNK]
             marks = ",".join("?" * len(chunk))
-            query = f"SELECT key, revision, deleted, generation FROM applied WHERE object = ? AND key IN ({marks})"  # noqa: S608 - only question marks
-            for key, revision, deleted, generation in self._db.execute(query, (object_name, *chunk)):
-                found[bytes(key)] = AppliedRevision(int(revision), bool(deleted), str(generation))
+            query = f"SELECT key, revision, deleted, generation, own FROM applied WHERE object = ? AND key IN ({marks})"  # noqa: S608 - only question marks
+            for key, revision, deleted, generation, own in self._db.execute(query, (object_name, *chunk)):
+                names = frozenset(filter(None, str(own).split(",")))
+                found[bytes(key)] = AppliedRevision(int(revision), bool(deleted), str(generation), names)
         return found
 
-    def keep_applied(self, rows: Iterable[tuple[str, bytes, int, bool, str]]) -> None:
-        """Record (object, key, revision, deleted, generation); a revision never falls.  # I4: guard of sinks without
+    def keep_applied(self, rows: Iterable[tuple[str, bytes, AppliedRevision]]) -> None:
+        """Record what was applied last of (object, key); a revision never falls.  # I4: guard of sinks without
         their own.
         """
         with self._transaction():
             self._db.executemany(
-                "INSERT INTO applied VALUES (?, ?, ?, ?, ?) ON CONFLICT (object, key) DO UPDATE"
-                " SET revision = excluded.revision, deleted = excluded.deleted, generation = excluded.generation"
-                " WHERE excluded.revision >= applied.revision",
-                rows,
+                "INSERT INTO applied VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (object, key) DO UPDATE"
+                " SET revision = excluded.revision, deleted = excluded.deleted, generation = excluded.generation,"
+                " own = excluded.own WHERE excluded.revision >= applied.revision",
+                (
+                    (name, key, done.revision, done.deleted, done.generation, ",".join(sorted(done.own)))
+                    for name, key, done in rows
+                ),
             )
 
     def shelf(self, drawer: str) -> Shelf:

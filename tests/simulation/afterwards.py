@@ -60,7 +60,10 @@ def everywhere_the_same(world: World) -> Iterator[Finding]:
     for key, history in by_key(world).items():
         last = history[-1]
         for sink in world.sinks():
-            row, shown = sink.rows.get(key), world.shown(sink.name, world.law) - {KEY_FIELD}
+            row = sink.rows.get(key)
+            # What became another's since the last revision comes with the next one: that names its owner.
+            once_own = world.laws[last.map_version].owned_by(sink.name)
+            shown = world.shown(sink.name, world.law) - once_own - {KEY_FIELD}
             if sink.name not in world.law.readers:
                 continue
             if last.values is None:
@@ -142,6 +145,7 @@ CHECKERS: dict[str, Checker] = {
     "I6": checkers.originals_kept,
     "I7": checkers.nobody_else,
     "I11": checkers.own_fields_left_alone,
+    "hidden": checkers.hidden_stays_hidden,
     "brake": checkers.brakes_hold,
     "rest": at_rest,
     "same": everywhere_the_same,

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from broker import rules
-from broker.gate import commands, conclude, decide, route
+from broker.gate import commands, conclude, decide, project, route
 from broker.gate.decision import FieldVerdict, Outcome, Verdict
 from broker.gate.express import ExpressPlan
 from broker.gate.fields import same
@@ -24,7 +24,7 @@ from broker.lane import fold, judge
 from connectors.sdk import deliveries
 from connectors.sdk.store import AppliedRevision
 from ownership.map import ObjectMap
-from schemas.authoritative import AuthoritativeEnvelope
+from schemas.authoritative import AuthoritativeEnvelope, format_owners
 from tests.simulation import gate
 
 Patch = pytest.MonkeyPatch
@@ -240,6 +240,19 @@ def redrive_as_duplicate(patch: Patch) -> None:
     patch.setattr(commands, "decide", once)
 
 
+def projection_leaks_a_header(patch: Patch) -> None:
+    patch.setattr(project, "_owners", lambda envelope, _: format_owners(envelope.owners))
+
+
+def another_generation_is_the_same(patch: Patch) -> None:
+    real = deliveries.next_update
+
+    def same_for_all(*given: Any, generation: str, **more: Any) -> Any:
+        return real(*given, **more)
+
+    patch.setattr(deliveries, "next_update", same_for_all)
+
+
 BUGS = (
     Bug("stale_map", "I1", stale_map),
     Bug("no_dedupe", "oracle", no_dedupe),
@@ -261,6 +274,8 @@ BUGS = (
     Bug("anybody_deletes", "I1", anybody_deletes),
     Bug("echo_counted_as_accepted", "I2", echo_counted_as_accepted),
     Bug("parked_for_ever", "oracle", parked_for_ever),
+    Bug("projection_leaks_a_header", "hidden", projection_leaks_a_header),
+    Bug("another_generation_is_the_same", "liveness", another_generation_is_the_same),
     Bug("claim_believed", "I6", claim_believed),
     Bug("owed_reassertion_forgotten", "liveness", owed_reassertion_forgotten),
     Bug("drift_not_reasserted", "liveness", drift_not_reasserted),

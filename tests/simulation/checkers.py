@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from schemas.authoritative import parse_authoritative
 from schemas.registry import envelopes
-from tests.gate_parts import BESIDE_AN_OUTCOME
+from tests.gate_parts import BESIDE_AN_OUTCOME, FIELDS
 from tests.oracle_words import compare
 from tests.simulation.gate import OBJECT
 from tests.simulation.reading import (
@@ -261,6 +262,21 @@ def own_fields_left_alone(world: World) -> Iterator[Finding]:
         for done in system.applied:
             for name in sorted(done.wrote & world.laws[done.map_version].owned_by(system.name)):
                 yield Finding("I11", f"{done.key}@{done.revision} wrote {name} to {system.name}, its owner")
+
+
+def hidden_stays_hidden(world: World) -> Iterator[Finding]:
+    """Nothing that a restricted reader was given names a field that it may not see, or says what became of one."""
+    for stream in (*world.deliveries.ended, *world.deliveries.streams.values()):
+        for one in (delivery for made in stream.made.values() for delivery in made):
+            told = parse_authoritative(one.headers)
+            named = told.changed | {name for _, _, names in told.owners for name in names or FIELDS}
+            named |= told.reassert[1] if told.reassert is not None else frozenset()
+            where = f"a delivery of {(one.key or b'').decode()}@{told.revision} to {stream.projection.reading.system}"
+            if one.values.keys() - stream.visible or named - stream.visible:
+                shown = sorted(named.union(one.values) - stream.visible)
+                yield Finding("hidden", f"{where} names {', '.join(shown)}")
+            if any(event for _, event, _ in told.owners) or told.causation[1]:
+                yield Finding("hidden", f"{where} tells of an event")
 
 
 def brakes_hold(world: World) -> Iterator[Finding]:

@@ -42,13 +42,14 @@ def draw_law(rng: random.Random) -> Law:
 
 
 def _billing(rng: random.Random) -> dict[str, frozenset[str] | None]:
-    granted = rng.choice([None, None, frozenset({KEY_FIELD, "name", "email"}), "nothing"])
+    narrow, wide = frozenset({KEY_FIELD, "name"}), frozenset({KEY_FIELD, "name", "email", "phone"})
+    granted = rng.choice([None, None, narrow, wide, "nothing"])
     return {} if granted == "nothing" else {"billing": granted}
 
 
 def draw_next_law(rng: random.Random, law: Law) -> Law:
     """What somebody might change: a policy, what billing reads, or who owns a field."""
-    kind = rng.choice(["policy", "policy", "reader", "owner", "owner"])
+    kind = rng.choice(["policy", "reader", "reader", "owner", "owner"])
     if kind == "policy":
         return replace(law, policies=law.policies | {rng.choice(SYSTEMS): rng.choice(POLICIES)})
     if kind == "reader":

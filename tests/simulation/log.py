@@ -132,13 +132,13 @@ class Log:
             self.append(place, None, None, transaction=transaction, marker=True)
 
     def compact(self, topic: str) -> int:
-        """Kafka's cleaner, with `min.compaction.lag.ms` of an hour and `delete.retention.ms` of a day."""
+        """Kafka's cleaner, with `min.compaction.lag.ms` of 25 hours and `delete.retention.ms` of a day."""
         removed = 0
         now = self._clock()
         for place in self.places(topic):
             last: dict[Any, Entry] = {}
             for entry in self.read(place):
-                if entry.timestamp > now - HOUR_MS:
+                if entry.timestamp > now - DAY_MS - HOUR_MS:
                     break
                 if (before := last.get(entry.key)) is not None:
                     before.compacted = True

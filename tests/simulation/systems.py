@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict, deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from schemas.authoritative import AuthoritativeEnvelope, parse_authoritative
 from tests.gate_parts import FIELDS
 from tests.simulation.laws import KEY_FIELD, decoded
 from tests.simulation.log import Log
+from tests.simulation.projected import Delivered, Deliveries
 
 AUTHORITATIVE = "authoritative.customer"
 COMMITS = 0.4
@@ -85,6 +86,9 @@ class System:
     """Key to an update not yet applied, and the map version it was decided under."""
     guard: dict[str, int] = field(default_factory=dict)
     applied: list[Applied] = field(default_factory=list)
+    deliveries: Deliveries | None = None
+    """Where it reads if it may see some fields only; None = this world has no such readers."""
+    generation: str | None = None
     stubborn: dict[tuple[str, str], Any] = field(default_factory=dict)
     """(key, field) to the value that a job in the system writes whenever it is overwritten."""
     counter: int = 0
@@ -114,6 +118,8 @@ class System:
         unavailable: frozenset[str] = frozenset()
         if image and not new and self.rng.random() < 0.1 and (same := sorted(set(FIELDS[1:]) - differing)):
             unavailable = frozenset({self.rng.choice(same)})
+        if image:
+            unavailable |= self.hidden
         values = {name: None if name in unavailable else value for name, value in row.items()}
         return self._say(key, values=values, fields=None if image else differing, unavailable=unavailable)
 
@@ -130,16 +136,40 @@ class System:
 
     def read(self, log: Log, partition: int, count: int) -> int:
         """Take new authoritative records in; nothing of them is in the system yet."""
+        self._look_where_to_read()
         taken = 0
-        for entry in log.read((AUTHORITATIVE, partition), self.cursor.get(partition, 0)):
+        for entry in self._unread(log, partition):
             if taken == count:
                 break
             envelope = parse_authoritative(entry.headers)
-            values = {} if entry.value is None else decoded(entry.value, flat=self.flat)
-            self._take((entry.key or b"").decode(), envelope, values, entry.timestamp)
+            self._take((entry.key or b"").decode(), envelope, entry.values, entry.timestamp)
             self.cursor[partition] = entry.offset + 1
             taken += 1
         return taken
+
+    def _look_where_to_read(self) -> None:
+        """Rights that changed are other deliveries, read from their beginning."""
+        now = "" if self.deliveries is None else self.deliveries.generation(self.name)
+        if now != self.generation:
+            self.generation = now
+            self.pending.clear()
+            self.cursor.clear()
+            self.committed.clear()
+
+    def _unread(self, log: Log, partition: int) -> Iterator[Delivered]:
+        start = self.cursor.get(partition, 0)
+        if self.generation and self.deliveries is not None:
+            yield from self.deliveries.streams[self.name].upto(log, partition)[start:]
+        elif self.generation == "":
+            for entry in log.read((AUTHORITATIVE, partition), start):
+                values = {} if entry.value is None else decoded(entry.value, flat=self.flat)
+                yield Delivered(entry.offset, entry.key, tuple(entry.headers), values, entry.timestamp)
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        """Fields that its rows do not have."""
+        stream = self.deliveries.streams.get(self.name) if self.deliveries is not None else None
+        return frozenset() if stream is None else frozenset(FIELDS) - stream.visible
 
     def _take(
         self, key: str, envelope: AuthoritativeEnvelope, values: Mapping[str, Any], decided_ms: int
@@ -152,6 +182,7 @@ class System:
             key=key,
             decided_ms=decided_ms,
             before=waiting[0] if waiting else self.store.get(key),
+            generation=self.generation or "",
         )
         if update is not None:
             self.pending[key] = (update, envelope.map_version)
@@ -169,7 +200,7 @@ class System:
             self.applied.append(done)
             self.guard[key] = update.revision
         if not (forgets and self.guards):
-            self.store[key] = AppliedRevision(update.revision, update.deleted)
+            self.store[key] = AppliedRevision(update.revision, update.deleted, update.generation, update.own)
         if not self.pending and self.rng.random() < COMMITS:
             self.committed = dict(self.cursor)
         return done

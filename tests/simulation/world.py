@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +22,7 @@ from tests.oracle_words import Law
 from tests.simulation.gate import OBJECT, PARTITIONS, SLOTS, Fault, Gate
 from tests.simulation.laws import KEY_FIELD, Rulebook, draw_law, encoded
 from tests.simulation.log import BROKERS, Log
+from tests.simulation.projected import Deliveries
 from tests.simulation.systems import Said, System
 
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
@@ -45,6 +47,10 @@ class World:
         self.gate = Gate(self.log, self.rules, lambda: max(self.laws))
         self.systems = {name: System(name, self.rng, self.flat, guards=name != "billing") for name in SYSTEMS}
         self.systems["ghost"] = System("ghost", self.rng, self.flat, guards=False)
+        # A right takes force for readers when every worker has read the map that says so.
+        self.deliveries = Deliveries(lambda: self.rules(min(self.gate.known.values())))
+        for system in self.systems.values():
+            system.deliveries = self.deliveries
         self.said: dict[tuple[str, int, int], Said] = {}
         """Position in the log to what its writer said there."""
         self.commands = 0
@@ -128,6 +134,8 @@ class World:
     def settle(self) -> None:
         """Nothing fails any more: run until nothing happens, wait, and again; `restless` says if that never ends."""
         self.note("-- no faults from here on")
+        if self.rng.random() < 0.5:  # the last map lets billing read whole records
+            self.publish_map(replace(self.law, readers=self.law.readers | {"billing": None}))
         self._heal()
         self._run_until_quiet()
         for system in self._newly_readers():
@@ -196,6 +204,8 @@ class World:
 
     def _newly_readers(self) -> Iterator[System]:
         for system in self.sinks():
+            if len({law.readers.get(system.name, frozenset()) for law in self.laws.values()}) > 1:
+                continue  # other rights are other deliveries: it reads them without being told
             now = self.shown(system.name, self.law)
             if any(now - self.shown(system.name, law) for law in self.laws.values()):
                 yield system

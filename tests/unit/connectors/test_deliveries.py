@@ -57,7 +57,18 @@ WRITES = [
     ("erp", at(1), envelope(2, reassert="erp:credit_limit"), set()),
     ("crm", at(1), envelope(2, reassert="erp:name"), set()),
     ("erp", at(1), envelope(2, deleted=True), set()),
+    # what was its own at the last revision and is another's now
+    ("erp", AppliedRevision(1, deleted=False, own=frozenset({"name"})), envelope(2), {"name"}),
+    ("erp", AppliedRevision(1, deleted=False, own=frozenset({"credit_limit"})), envelope(2), set()),
+    # deliveries under other rights: an equal revision is news, and is written whole
+    ("erp", AppliedRevision(2, deleted=False, generation="g1"), envelope(2), CRM_OWN),
+    ("erp", AppliedRevision(1, deleted=False, generation="g1"), envelope(2), CRM_OWN),
 ]
+
+
+def test_other_deliveries_take_nobody_back():
+    before = AppliedRevision(3, deleted=False, generation="g1")
+    assert step("erp", before, envelope(2, "name")) is None  # I4
 
 
 @pytest.mark.parametrize(("system", "before", "found", "written"), WRITES)

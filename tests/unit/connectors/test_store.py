@@ -12,15 +12,22 @@ from connectors.sdk.store import AppliedRevision, Store
 def test_positions_and_revisions_survive_a_restart(tmp_path: Path):
     store = Store(tmp_path / "deep" / "store.sqlite")
     store.keep_position("source", "p1")
-    store.keep_applied([("customer", b"a", 5, False, ""), ("customer", b"b", 2, True, "g1")])
+    store.keep_applied(
+        [("customer", b"a", AppliedRevision(5, False)), ("customer", b"b", AppliedRevision(2, True, "g1"))]
+    )
     store.close()
     store = Store(tmp_path / "deep" / "store.sqlite")
     assert store.position("source") == "p1"
     assert store.position("other") is None
-    store.keep_applied([("customer", b"a", 4, False, "g1"), ("customer", b"b", 3, False, "g1")])
+    store.keep_applied(
+        [
+            ("customer", b"a", AppliedRevision(4, False, "g1")),
+            ("customer", b"b", AppliedRevision(3, False, "g1", frozenset({"name", "email"}))),
+        ]
+    )
     assert store.applied("customer", [b"a", b"b", b"c"]) == {
         b"a": AppliedRevision(5, False),
-        b"b": AppliedRevision(3, False, "g1"),
+        b"b": AppliedRevision(3, False, "g1", frozenset({"name", "email"})),
     }
     assert store.applied("order", [b"a"]) == {}
     store.keep_position("source", None)
