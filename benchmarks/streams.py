@@ -24,9 +24,10 @@ def available() -> bool:
     return shutil.which("javac") is not None and shutil.which("java") is not None
 
 
-def streams_latency(world: BenchWorld, first: int) -> Latency:
-    """Latency of the same topology in Kafka Streams, exactly_once_v2, with its defaults."""
-    for name in ("streams.in", "streams.out", "streams.held"):
+def streams_latency(world: BenchWorld, first: int, turn: int = 0) -> Latency:
+    """Latency of the same topology in Kafka Streams, exactly_once_v2, with its defaults; new topics each turn."""
+    source, sink, held = (f"streams-{turn}.{end}" for end in ("in", "out", "held"))
+    for name in (source, sink, held):
         world.make_topic(name)
     jars = _jars()
     with tempfile.TemporaryDirectory() as folder:
@@ -36,11 +37,11 @@ def streams_latency(world: BenchWorld, first: int) -> Latency:
             **os.environ,
             "BOOTSTRAP": settings.bootstrap,
             "PASSWORD": settings.password("admin"),
-            "SOURCE": "streams.in",
-            "SINK": "streams.out",
-            "HELD": "streams.held",
+            "SOURCE": source,
+            "SINK": sink,
+            "HELD": held,
             "STATE": f"{folder}/state",
-            "APPLICATION": "streams-gate",
+            "APPLICATION": f"streams-gate-{turn}",
         }
         command = ["java", "-cp", f"{jars}:{folder}", "KafkaStreamsGate"]
         peer = subprocess.Popen(
@@ -48,7 +49,7 @@ def streams_latency(world: BenchWorld, first: int) -> Latency:
         )
         try:
             time.sleep(8)
-            return paced(world, first, "streams.in", "streams.out")
+            return paced(world, first, source, sink)
         finally:
             peer.terminate()
             peer.wait(20)
