@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ownership.map import ObjectMap
+from ownership.map import ObjectMap, OwnershipMap
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,12 @@ def granted(entry: ObjectMap) -> dict[str, frozenset[str] | None]:
         for system, fields in terms.readers.items():
             found.setdefault(system, fields)
     return found
+
+
+def mask_keys(ownership_map: OwnershipMap) -> frozenset[int]:
+    """The numbers of the keys that some restricted reader's digests need."""
+    found = (reading for entry in ownership_map.objects.values() for reading in readings(entry))
+    return frozenset(reading.mask_key for reading in found if reading.mask_key)
 
 
 def readings(entry: ObjectMap) -> Iterator[Reading]:

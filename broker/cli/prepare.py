@@ -11,11 +11,15 @@ def prepare(as_json: AsJson = False) -> None:
     from broker.kafka import estate
     from broker.kafka.admin import CONSOLE, CONTROL, GATE, admin_client
     from broker.rules import rules_of
+    from ownership.reading import mask_keys
 
     settings = Settings()
     documents = settings.map_documents()
-    systems = rules_of(documents, 0).ownership_map.systems
-    # I7: a system without a password of its own stops it here, before anything is made.
+    ownership_map = rules_of(documents, 0).ownership_map
+    systems = ownership_map.systems
+    # I7: a system without a password of its own, or a mask without a key, stops it here, before anything is made.
+    for number in mask_keys(ownership_map):
+        settings.mask_key(number)
     passwords = {user: settings.password(user) for user in (GATE, CONTROL, CONSOLE, *sorted(systems))}
     done = estate.prepare(
         admin_client(settings.access(ADMIN)),
