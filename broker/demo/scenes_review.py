@@ -20,9 +20,9 @@ from schemas.keys import partition_of
 
 ASKED = customer_id(7)
 SUGGESTED = "accounts@example.com"
-EDITED = 500
-ROUNDS = 40
-"""500 customers 40 times each: many revisions per record, so that an order or a gap would show."""
+EDITED = 400
+ROUNDS = 50
+"""400 customers 50 times each: many revisions per record, so that an order or a gap would show."""
 KILL_AT = 6000
 
 
