@@ -92,7 +92,11 @@ class ObjectReader:
 
 def case_id_of(position: Position) -> str:
     """The stable name of whatever comes of the record at this position."""
-    text = f"{position.topic}/{position.partition}/{position.offset}"
+    return case_name(f"{position.topic}/{position.partition}/{position.offset}")
+
+
+def case_name(text: str) -> str:
+    """The name of a case, the same for the same text."""
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
     return "Q-" + base64.b32encode(digest).decode().rstrip("=")
 

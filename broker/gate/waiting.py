@@ -36,17 +36,14 @@ def elapse(entry: ObjectMap, state: RecordState, gate_time_ms: int) -> Elapsed:
         if brake.pending and gate_time_ms >= brake.due_ms and state.value is not None:
             due[brake.system].add(brake.field)
     owed = {system: names & _others(entry, system) for system, names in due.items()}
+    lapsed = {(system, name) for system, names in due.items() for name in names - owed[system]}
     if not (expired or unanswered or due):
         return Elapsed(state=state)
     memory = replace(
         memory,
         # What is not another's any more, or may not be read any more, is owed no more.
         reassertions=tuple(
-            replace(
-                brake, pending=brake.pending and brake.field not in due[brake.system] - owed[brake.system]
-            )
-            if brake.system in due
-            else brake
+            replace(brake, pending=False) if (brake.system, brake.field) in lapsed else brake
             for brake in memory.reassertions
         ),
         parked=tuple(parked for parked in memory.parked if parked not in expired),

@@ -5,12 +5,10 @@ Pure. What is counted is in `broker.gate.watch`; the case carries the change tha
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from broker.gate.change import Change
+from broker.gate.change import Change, case_name
 from broker.gate.decision import Decision, Outcome
 from broker.gate.outgoing import Destination, Outgoing
 from broker.gate.reason import Reason
@@ -76,9 +74,7 @@ def _case(told: Told, reason: Reason, detail: str, setting: Setting) -> Outgoing
     decision = Decision(Outcome.QUARANTINED, reason, setting.map_version, before, detail=detail)
     day = setting.gate_time_ms // _DAY_MS
     name = f"{change.object}/{change.system}/{reason.code}/{setting.map_version}/{day}"
-    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
-    body = case_body(change, decision, before, setting.gate_time_ms)
-    body["case_id"] = "Q-" + base64.b32encode(digest).decode().rstrip("=")
+    body = case_body(change, decision, before, setting.gate_time_ms) | {"case_id": case_name(name)}
     return Outgoing(Destination.QUARANTINE, change.key, body)
 
 
