@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from broker.gate.change import Position, read
 from broker.gate.decide import decide
 from broker.gate.decision import Decision, FieldVerdict, Verdict
 from broker.gate.reason import Reason
 from broker.rules import rules_of
 from ownership.map import ObjectMap
-from tests.gate_parts import CUSTOMER, Bench, Record, map_texts, object_document
+from tests.gate_parts import CUSTOMER, Bench, Record, change_of, map_texts, object_document
 
 POLICIES = {
     "crm": {"read": "all"},
@@ -28,17 +27,7 @@ def bench_of(contract: Any = CUSTOMER, **document: Any) -> Bench:
 def decided(bench: Bench, record: Record, *, entry: ObjectMap | None = None, **more: Any) -> Decision:
     """The decision on a record, without judging it; the bench stays as it is."""
     rules = bench.rules
-    change = read(
-        rules.ownership_map,
-        rules.readers,
-        object_name="customer",
-        system=record.topic.split(".")[1],
-        key=record.key,
-        position=Position(record.topic, record.partition, record.offset),
-        received_ms=record.timestamp,
-        headers=record.headers,
-        value=record.value,
-    )
+    change = change_of(rules, record)
     reader, again = rules.readers["customer"], more.pop("again", False)
     return decide(
         entry or rules.ownership_map.objects["customer"].at(record.timestamp),

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from broker.commands import command_value
+from broker.gate.change import Change, Position, read
 from broker.gate.outgoing import ENVELOPE, Destination, Outgoing
 from broker.gate.state import NO_RECORD, RecordState
 from broker.lane.judge import Judge, Judged
@@ -250,6 +251,22 @@ class Bench:
         """The authoritative values now."""
         value = self.state(key).value
         return None if value is None else dict(self.rules.readers["customer"].decode(value))
+
+
+def change_of(rules: Rules, record: Record, position: Position | None = None) -> Change:
+    """A record of a `changes` topic, as the gate reads it."""
+    _, system, object_name = record.topic.split(".")
+    return read(
+        rules.ownership_map,
+        rules.readers,
+        object_name=object_name,
+        system=system,
+        key=record.key,
+        position=position or Position(record.topic, record.partition, record.offset),
+        received_ms=record.timestamp,
+        headers=record.headers,
+        value=record.value,
+    )
 
 
 def encoded(outgoing: Outgoing) -> bytes | None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from broker import topics
-from broker.gate.change import Position, read
 from broker.gate.connections import Connections, confirmed
 from broker.gate.decide import decide
 from broker.gate.decision import Decision
@@ -23,7 +22,7 @@ from schemas.errors import SchemaError
 from tests.corpus.map_texts import changed, contracts_of, map_document, moment_ms, rules
 from tests.corpus.sentences import Step
 from tests.corpus.wrong import WRONG
-from tests.gate_parts import Bench, Record, encoded, money
+from tests.gate_parts import Bench, Record, change_of, encoded, money
 
 SHELF = ("customer", 0)
 
@@ -222,17 +221,7 @@ def decision_of(bench: Bench, record: Record) -> Decision | None:
         return None
     rules_now = bench.rules
     judge, shelf = Judge(bench.memory, "worker"), (object_name, record.partition)
-    change = read(
-        rules_now.ownership_map,
-        rules_now.readers,
-        object_name=object_name,
-        system=system,
-        key=record.key,
-        position=Position(record.topic, record.partition, record.offset),
-        received_ms=record.timestamp,
-        headers=record.headers,
-        value=record.value,
-    )
+    change = change_of(rules_now, record)
     known = bench.memory.states.get(shelf, {}).get(change.key)
     if known is None and change.fault is None:
         change = judge._place(change)

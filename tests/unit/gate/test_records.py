@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from broker.gate.change import Fault, Position, case_id_of, read
+from broker.gate.change import Fault, Position, case_id_of
 from broker.gate.decide import decide
 from broker.gate.decision import Decision, Outcome
 from broker.gate.memory import memory_record
@@ -14,7 +14,7 @@ from broker.gate.reason import Reason
 from broker.gate.route import json_text, route, rule_sentence
 from broker.gate.state import NO_RECORD, RecordState
 from tests.decided import PHONES, POLICIES, WEEK_MS, bench_of, with_ada
-from tests.gate_parts import Bench, Record, money
+from tests.gate_parts import Bench, Record, change_of, money
 
 GATE_MS = 1_795_000_100_000
 
@@ -22,17 +22,7 @@ GATE_MS = 1_795_000_100_000
 def placed(bench: Bench, record: Record, **told: Any) -> tuple[Decision, RecordState, list[Outgoing]]:
     """(decision, state before, what follows from it), at a gate time that is not the record's own."""
     rules = bench.rules
-    change = read(
-        rules.ownership_map,
-        rules.readers,
-        object_name="customer",
-        system=record.topic.split(".")[1],
-        key=record.key,
-        position=Position(record.topic, 3, 44),
-        received_ms=record.timestamp,
-        headers=record.headers,
-        value=record.value,
-    )._replace(**told)
+    change = change_of(rules, record, Position(record.topic, 3, 44))._replace(**told)
     reader, before = rules.readers["customer"], bench.state()
     decision = decide(
         rules.ownership_map.objects["customer"],
