@@ -190,9 +190,10 @@ class Projector:
         if not begins:
             await self._stopped(LOOK_S)
             return
-        consumer.assign(list(begins))
-        for place, offset in begins.items():
-            consumer.seek(place, offset)
+        if consumer.assignment() != begins.keys():  # else it goes on, with what it has fetched already
+            consumer.assign(list(begins))
+            for place, offset in begins.items():
+                consumer.seek(place, offset)
         while loop.time() < until and not self.stopping.is_set():
             fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=RECORDS_MAX)
             if fetched:
