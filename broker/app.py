@@ -72,6 +72,7 @@ def make_app(settings: Settings) -> Any:
                 submit,
                 metrics.committed,
                 settings.mask_key,
+                settings.home / "gate",
                 **kwargs,
             )
 

@@ -10,6 +10,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Awaitable, Callable, Collection
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -25,6 +26,7 @@ from broker.lane.maps import MapFollower
 from broker.lane.memory import Shelf
 from broker.lane.projector import MaskKey, Projector
 from broker.lane.replay import reader_of
+from broker.lane.seat import Seats
 from broker.lane.slot import Batch, Slot
 
 GROUP = "gate"
@@ -47,10 +49,12 @@ class Lane(Service):
         submit: Callable[[Batch], Awaitable[None]],
         committed: Callable[[int, Judged], None],
         mask_key: MaskKey,
+        folder: Path,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self._mask_key = mask_key
+        self._seats = Seats(folder, GROUP)
         self._access = access
         self._slot_count = slots
         self._submit = submit
@@ -87,14 +91,16 @@ class Lane(Service):
             rebalance_timeout_ms=10_000,
             metadata_max_age_ms=30_000,
         )
-        consumer.subscribe(topics=[topics.SLOTS], listener=_Listener(self))
         await consumer.start()
         try:
+            await self._seats.give_back(consumer)
+            consumer.subscribe(topics=[topics.SLOTS], listener=_Listener(self, consumer))
             while not self.should_stop:
                 await consumer.getmany(timeout_ms=500)
         finally:
             await self.close(set(self.slots))
             await consumer.stop()
+            self._seats.leave()
 
     @Service.task
     async def _discover(self) -> None:
@@ -136,6 +142,10 @@ class Lane(Service):
         for number, (slot_, _) in self.slots.items():
             slot_.set_inputs(inputs[number], partitions)
             self._projectors[number][0].set_shelves(self._shelves(number), self._existing)
+
+    def joined(self, consumer: AIOKafkaConsumer) -> None:
+        """The group has answered: should this process be killed, the next one knows whose seat is empty."""
+        self._seats.take(consumer)
 
     def open(self, numbers: Collection[int]) -> None:
         """Take over slots."""
@@ -212,11 +222,13 @@ class Lane(Service):
 class _Listener(ConsumerRebalanceListener):
     """Turns what the group decides into slots opened and closed."""
 
-    def __init__(self, lane: Lane) -> None:
+    def __init__(self, lane: Lane, consumer: AIOKafkaConsumer) -> None:
         self._lane = lane
+        self._consumer = consumer
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         await self._lane.close({place.partition for place in revoked})
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        self._lane.joined(self._consumer)
         self._lane.open({place.partition for place in assigned})
