@@ -78,7 +78,7 @@ class ConnectorConfig(Section):
     poll_interval_ms: int = Field(default=500, ge=10, le=3_600_000)
     """Pause after an empty read of the source."""
     batch_max: int = Field(default=500, ge=1, le=10_000)
-    """Records that the sink takes from Kafka at a time."""
+    """Updates that the sink gives the adapter in one call; then it looks whether newer ones replace those that wait."""
     folder: Path = Field(default=Path(), exclude=True)
     """Set by `load_config`: where relative paths start."""
 

@@ -10,7 +10,7 @@ ones meanwhile.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
@@ -45,6 +45,7 @@ LOOK_EVERY_MS = 2_000
 OPEN_MAX = 10_000
 """Records read but not acknowledged, per connector, above which nothing more is read."""
 _WAIT_MS = 200
+_FETCH_MAX = 1000
 
 
 class SinkLoop:
@@ -66,6 +67,7 @@ class SinkLoop:
         self._look_due_ms = 0
         self._sink_due_ms = 0
         self._sink_attempt = 0
+        self._more_due = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Apply and acknowledge until `stop`."""
@@ -98,20 +100,29 @@ class SinkLoop:
             consumer.subscribe(list(found), listener=_Forget(self)) if found else consumer.unsubscribe()
             log.info("sink.reads", system=self._system, topics=sorted(found))
 
+    def _full(self) -> bool:
+        return sum(map(len, self._ranges.values())) >= OPEN_MAX
+
     async def _fetch(self, consumer: AIOKafkaConsumer) -> None:
         try:
-            fetched = await consumer.getmany(timeout_ms=_WAIT_MS, max_records=self._wiring.config.batch_max)
+            wait_ms = 0 if self._more_due else _WAIT_MS
+            while fetched := await consumer.getmany(timeout_ms=wait_ms, max_records=_FETCH_MAX):
+                self._take_all(fetched)
+                if self._full():
+                    break
+                wait_ms = 0
         except (TopicAuthorizationFailedError, UnknownTopicOrPartitionError) as error:
             # A right was taken back, or its deliveries are made anew elsewhere: it must be looked where.
             log.warning("sink.right_changed", system=self._system, fault=type(error).__name__)
             self._look_due_ms = 0
-            return
+
+    def _take_all(self, fetched: Mapping[TopicPartition, Sequence[ConsumerRecord[bytes, bytes]]]) -> None:
         for partition, records in fetched.items():
             if partition.topic in self._by_topic:
                 self._take(partition, records, self._by_topic[partition.topic])
 
     async def _turn(self, consumer: AIOKafkaConsumer, stop: asyncio.Event) -> None:
-        if self._by_topic and sum(map(len, self._ranges.values())) < OPEN_MAX:
+        if self._by_topic and not self._full():
             await self._fetch(consumer)
         else:
             await pause(_WAIT_MS, stop)
@@ -167,6 +178,8 @@ class SinkLoop:
                 self._finish([(pending, Skipped(reason))])
             elif pending.due_ms <= now:
                 due.append(pending)
+        due, more = due[: self._wiring.config.batch_max], due[self._wiring.config.batch_max :]
+        self._more_due = bool(more) and now >= self._sink_due_ms
         if not due or now < self._sink_due_ms:
             return
         outcomes = await self._outcomes([pending.update for pending in due])

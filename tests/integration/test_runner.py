@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaProducer
 from broker.embedded.kafka import EmbeddedKafka
 from connectors.sdk.memory import MemorySink, MemorySource, memory_connector, record_of
 from connectors.sdk.publish import Outgoing
-from connectors.sdk.sink import Failed, Outcome, Retry
+from connectors.sdk.sink import Failed, Outcome, Retry, Update
 from connectors.sdk.source import ChangeEvent
 from schemas.envelope import parse_change
 from schemas.keys import partition_of
@@ -126,6 +126,37 @@ async def test_own_fields_coalescing_reassertion_and_deletes(kafka: EmbeddedKafk
     assert sink.calls[-1][0].write == {"customer_id", "name", "email", "phone"}
 
 
+class SlowSink(MemorySink):
+    """Waits in its first call until told to go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entered, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def apply(self, updates: Sequence[Update]) -> Sequence[Outcome]:
+        self.entered.set()
+        await self.go_on.wait()
+        return await super().apply(updates)
+
+
+async def test_what_waits_behind_a_slow_call_is_replaced_by_what_is_newer(crm: Bench):
+    crm.create_all()
+    sink = SlowSink()
+    names = [f"k{number}" for number in range(5)]
+    await crm.decide(*((name, 1, "name", {"name": "old"}) for name in names))
+    async with running(crm.config(batch_max=2), memory_connector(sink=sink)):
+        await sink.entered.wait()
+        await crm.decide(*((name, 2, "name", {"name": "new"}) for name in names))
+        await asyncio.sleep(1)  # they are fetched while the call lasts
+        sink.go_on.set()
+        await until(lambda: all(sink.revisions.get((crm.object, name)) == 2 for name in names))
+    assert all(len(call) <= 2 for call in sink.calls)
+    written = [(update.key, update.revision) for call in sink.calls for update in call]
+    first = {key for key, revision in written if revision == 1}
+    assert len(written) == len(set(written)) == 5 + len(first)
+    assert len(first) < 5  # those that had waited were never written in their old form
+
+
 async def test_a_failing_record_waits_alone_and_is_reported_when_given_up(crm: Bench):
     crm.create_all()
     later, never = Retry("test.busy", "busy"), Failed("test.no", "no")
@@ -208,7 +239,7 @@ async def test_refusals_and_proposals_reach_the_adapter_once(crm: Bench):
 
 @pytest.fixture
 def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
-    with EmbeddedKafka(tmp_path_factory.mktemp("own-kafka")) as running_kafka:
+    with EmbeddedKafka(tmp_path_factory.mktemp("own-kafka"), brief=True) as running_kafka:
         yield running_kafka
 
 
