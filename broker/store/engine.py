@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, delete, event, func, select
@@ -122,28 +123,40 @@ def upsert(
     """Insert rows; where the key exists replace the other columns, or leave it. Returns rows touched."""
     if not rows:
         return 0
-    keys = [column.name for column in table.primary_key]
-    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    statement = _upsert(connection.dialect.name, table, tuple(rows[0]), replace)
     touched = 0
-    for row in rows:
-        statement = make(table).values(**row)
-        others = {name: statement.excluded[name] for name in row if name not in keys}
-        final = (
-            statement.on_conflict_do_update(index_elements=keys, set_=others)
-            if replace and others
-            else statement.on_conflict_do_nothing(index_elements=keys)
-        )
-        touched += connection.execute(final, execution_options={"preserve_rowcount": True}).rowcount
+    for row in rows:  # not in one call: drivers disagree on how many rows that has touched
+        touched += connection.execute(
+            statement, dict(row), execution_options={"preserve_rowcount": True}
+        ).rowcount
     return touched
+
+
+@cache
+def _upsert(dialect: str, table: Table, names: tuple[str, ...], replace: bool) -> Any:
+    """Made once: SQLAlchemy takes longer to put the statement together than SQLite to run it."""
+    statement, keys = _insert(dialect, table)
+    others = {name: statement.excluded[name] for name in names if name not in keys}
+    if replace and others:
+        return statement.on_conflict_do_update(index_elements=keys, set_=others)
+    return statement.on_conflict_do_nothing(index_elements=keys)
 
 
 def add(connection: Connection, table: Table, row: Mapping[str, Any], counted: Sequence[str]) -> None:
     """Insert a row of counters, or add its `counted` columns to the row that is there."""
-    keys = [column.name for column in table.primary_key]
-    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    statement = make(table).values(**row)
+    connection.execute(_add(connection.dialect.name, table, tuple(counted)), dict(row))
+
+
+@cache
+def _add(dialect: str, table: Table, counted: tuple[str, ...]) -> Any:
+    statement, keys = _insert(dialect, table)
     sums = {name: table.c[name] + statement.excluded[name] for name in counted}
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=sums))
+    return statement.on_conflict_do_update(index_elements=keys, set_=sums)
+
+
+def _insert(dialect: str, table: Table) -> tuple[Any, list[str]]:
+    make = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    return make(table), [column.name for column in table.primary_key]
 
 
 def clear_rebuilt(engine: Engine) -> None:

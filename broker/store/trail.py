@@ -5,6 +5,7 @@ A line of a case moves that case by the transition table (`settle`). Decides not
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +39,7 @@ class TrailLine:
 def index_trail(connection: Connection, lines: Iterable[tuple[tuple[int, int], Mapping[str, Any]]]) -> None:
     """Write lines, each with its (partition, offset); a line that is there already counts once."""
     moved: set[str] = set()
+    counts: Counter[tuple[str, str, str]] = Counter()
     for (partition, offset), record in lines:
         row = {name: record[name] for name in trail.c.keys() if name in record}  # noqa: SIM118
         row |= {"trail_partition": partition, "trail_offset": offset, "record_key": record["key"]}
@@ -46,14 +48,18 @@ def index_trail(connection: Connection, lines: Iterable[tuple[tuple[int, int], M
         if record["case_id"]:
             moved.add(str(record["case_id"]))
         if record["kind"] in COUNTED:
-            count_outcome(connection, str(record["object"]), str(record["system"]), str(record["kind"]))
+            counts[str(record["object"]), str(record["system"]), str(record["kind"])] += 1
+    for (object_name, system, outcome), changes in counts.items():
+        count_outcome(connection, object_name, system, outcome, changes)
     for case_id in sorted(moved):
         settle(connection, case_id)
 
 
-def count_outcome(connection: Connection, object_name: str, system: str, outcome: str) -> None:
-    """One more change of `system` with this outcome."""
-    row = {"object": object_name, "system": system, "outcome": outcome, "changes": 1}
+def count_outcome(
+    connection: Connection, object_name: str, system: str, outcome: str, changes: int = 1
+) -> None:
+    """More changes of `system` with this outcome."""
+    row = {"object": object_name, "system": system, "outcome": outcome, "changes": changes}
     add(connection, outcome_totals, row, ("changes",))
 
 
