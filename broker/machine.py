@@ -39,7 +39,10 @@ def free_port_from(host: str, first: int) -> int:
 class Machine(Running):
     """One machine's broker; `with Machine(...)` leaves no process behind."""
 
-    def __init__(self, settings: Settings, *, say: Say, on_progress: OnProgress | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, say: Say, brief: bool = False, on_progress: OnProgress | None = None
+    ) -> None:
+        self._brief = brief
         self._given = settings
         self._say = say
         self._on_progress = on_progress
@@ -65,7 +68,9 @@ class Machine(Running):
             self._say(f"Kafka at {bootstrap} is used, as KAFKA_BOOTSTRAP_SERVERS says.")
             passwords = json.loads(credentials.read_text("utf-8"))
         else:
-            self.kafka = EmbeddedKafka(given.embedded_kafka_dir, on_progress=self._on_progress)
+            self.kafka = EmbeddedKafka(
+                given.embedded_kafka_dir, brief=self._brief, on_progress=self._on_progress
+            )
             self.kafka.up()
             bootstrap = self.kafka.bootstrap
             passwords = {user: self.kafka.credentials(user) for user in users}

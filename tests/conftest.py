@@ -17,7 +17,7 @@ from broker.embedded.tryton import EmbeddedTryton
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
     """A secured Kafka: `.bootstrap`, `.credentials(user)`, `.admin()`, `.client_settings(user)`."""
-    with EmbeddedKafka(tmp_path_factory.mktemp("kafka")) as running:
+    with EmbeddedKafka(tmp_path_factory.mktemp("kafka"), brief=True) as running:
         yield running
 
 

@@ -238,7 +238,7 @@ def ends_of(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
 
 def estate_of(home: Path) -> Iterator[Estate]:
     """For a module's fixture: an estate with its own Kafka, always stopped."""
-    with EmbeddedKafka(home / "kafka") as kafka:
+    with EmbeddedKafka(home / "kafka", brief=True) as kafka:
         estate = Estate(kafka, home / "estate")
         try:
             yield estate

@@ -1,6 +1,7 @@
 """How commands speak: a table for people, JSON for programs, and one exit status for each kind of answer."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -37,3 +38,14 @@ def table_of(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], titl
     for row in rows:
         table.add_row(*(str(row.get(key, "")) for key in columns))
     return table
+
+
+def run(app: typer.Typer) -> None:
+    """Run a command; a known error is one line that says what, where and what to do, and exit status 1."""
+    try:
+        app()
+    except Exception as error:
+        if not hasattr(error, "code"):
+            raise
+        typer.echo(f"solesource: {error}", err=True)
+        sys.exit(1)

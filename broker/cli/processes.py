@@ -70,6 +70,9 @@ def console() -> None:
     )
 
 
+alone = typer.Typer(pretty_exceptions_enable=False)
+for process in (gate, control, console):
+    alone.command()(process)
 connector = typer.Typer(no_args_is_help=True, help="Connectors: how a system joins.")
 
 

@@ -1,6 +1,4 @@
-"""The root of the command line: mounts the groups, turns known errors into one clear line and exit status 1."""
-
-import sys
+"""The root of the command line: mounts the groups and commands."""
 
 import typer
 
@@ -20,6 +18,7 @@ from broker.cli import (
     up,
     why,
 )
+from broker.cli.output import run
 
 app = typer.Typer(
     no_args_is_help=True, help="One system of record for every field.", pretty_exceptions_enable=False
@@ -53,11 +52,5 @@ for command in (
 
 
 def main() -> None:
-    """Run the command line; known errors are one line that says what, where and what to do."""
-    try:
-        app()
-    except Exception as error:
-        if not hasattr(error, "code"):
-            raise
-        typer.echo(f"solesource: {error}", err=True)
-        sys.exit(1)
+    """Run the command line."""
+    run(app)

@@ -13,6 +13,7 @@ import os
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,10 @@ def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-_NOBODY = hash_password(secrets.token_urlsafe(16))
-"""Checked for unknown names, so that they take as long as known ones."""
+@cache
+def _nobody() -> str:
+    """Checked for unknown names, so that they take as long as known ones."""
+    return hash_password(secrets.token_urlsafe(16))
 
 
 class Users:
@@ -88,7 +91,8 @@ class Users:
     def with_password(self, name: str, password: str) -> User | None:
         """The user, if name and password fit. Takes as long when they do not."""
         entry = self._read().get(name)
-        stored = (entry or {}).get("password") or _NOBODY
+        nobody = _nobody()  # made the first time, for known names too
+        stored = (entry or {}).get("password") or nobody
         fits = password_fits(password[:PASSWORD_LENGTH_MAX], stored)
         return self.find(name) if fits and entry is not None else None
 

@@ -66,10 +66,10 @@ def _erp(erp: Erp, secrets: Path) -> dict[str, object]:
             "database": erp.tryton.database,
             "user": erp.tryton.user,
             "password": {"file": str(secrets), "key": "erp"},
-            "page": 500,
+            "page": 100,
         },
         "poll_interval_ms": 500,
-        "batch_max": 10_000,
+        "batch_max": 100,
     }
 
 

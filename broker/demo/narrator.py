@@ -81,9 +81,13 @@ class Narrator:
         *,
         total: int = 1,
         timeout_s: float = 60.0,
+        every_s: float = POLL_S,
         trouble: Callable[[], str] | None = None,
     ) -> None:
-        """Wait until `done` has reached `total`; raises NotSeen with what `trouble` says after `timeout_s`."""
+        """Wait until `done` has reached `total`; raises NotSeen with what `trouble` says after `timeout_s`.
+
+        `every_s`: how often it is asked, for what costs the system that is asked.
+        """
         started = time.monotonic()
         with self._bar() as bar:
             task = bar.add_task(what, total=total)
@@ -96,7 +100,7 @@ class Narrator:
                         f"Look at the logs below the demo's folder.{detail}"
                     )
                     raise NotSeen(msg)
-                time.sleep(POLL_S)
+                time.sleep(every_s)
             bar.update(task, completed=total)
         if not self.console.is_terminal:
             amount = f" ({total})" if total > 1 else ""

@@ -18,7 +18,7 @@ from broker.demo.narrator import Narrator, NotSeen, Unexpected
 from broker.demo.world import CUSTOMERS, REVIEWER, World
 from broker.gate.decision import Outcome
 
-QUIET_S = 1.5
+QUIET_S = 1.0
 HELD_EXPECTED = 5
 """Two writes by the ERP of fields it does not own, and the three hostile records: nothing else is held."""
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from broker.demo.systems import customer_id
 from broker.demo.watch import Revision
-from broker.demo.world import CUSTOMERS, World
+from broker.demo.world import ASK_ERP_S, CUSTOMERS, World
 
 EARLY = 25
 """Parties that the ERP has before the CRM tells of them."""
@@ -38,7 +38,14 @@ def backfill(world: World) -> None:
         total=CUSTOMERS,
         trouble=world.trouble,
     )
-    tell.wait("Parties in the ERP", world.erp.count, total=CUSTOMERS, timeout_s=120, trouble=world.trouble)
+    tell.wait(
+        "Parties in the ERP",
+        world.erp.count,
+        total=CUSTOMERS,
+        timeout_s=120,
+        every_s=ASK_ERP_S,
+        trouble=world.trouble,
+    )
     tell.wait(
         "Acknowledged by the ERP's sink", lambda: seen.applied("erp"), total=CUSTOMERS, trouble=world.trouble
     )

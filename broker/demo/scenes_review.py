@@ -13,16 +13,16 @@ from confluent_kafka import Producer
 from broker import topics
 from broker.demo.scenes import SUBJECT
 from broker.demo.systems import customer_id
-from broker.demo.world import REVIEWER, World
+from broker.demo.world import ASK_ERP_S, REVIEWER, World
 from broker.gate.reason import BY_CODE
 from schemas.envelope import change_headers
 from schemas.keys import partition_of
 
 ASKED = customer_id(7)
 SUGGESTED = "accounts@example.com"
-EDITED = 400
-ROUNDS = 50
-"""400 customers 50 times each: many revisions per record, so that an order or a gap would show."""
+EDITED = 334
+ROUNDS = 60
+"""334 customers 60 times each: many revisions per record, so that an order or a gap would show."""
 KILL_AT = 6000
 
 
@@ -160,6 +160,7 @@ def killed(world: World) -> None:
         lambda: world.erp.phones(last),
         total=EDITED,
         timeout_s=120,
+        every_s=ASK_ERP_S,
         trouble=world.trouble,
     )
 

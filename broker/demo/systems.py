@@ -29,6 +29,8 @@ LAST_NAMES = (
     "Perlman",
     "Thompson",
 )
+PHONE_KNOWN_OF = 4
+"""Of one customer in so many the CRM knows a phone number from the start."""
 TABLE = """
 CREATE TABLE customers (
     customer_id text PRIMARY KEY, name text NOT NULL, email text, phone text, credit_limit numeric(16, 2))
@@ -59,7 +61,8 @@ class Crm:
             for number in range(1, count + 1):
                 first, last = FIRST_NAMES[number % 10], LAST_NAMES[number // 10 % 10]
                 email = f"{first}.{last}.{number}@example.com".lower()
-                copy.write_row((customer_id(number), f"{first} {last}", email, f"+44 20 7946 {number:04d}"))
+                phone = None if number % PHONE_KNOWN_OF else f"+44 20 7946 {number:04d}"
+                copy.write_row((customer_id(number), f"{first} {last}", email, phone))
 
     def change(self, key: str, **columns: Any) -> None:
         """A user changes a customer."""
@@ -163,15 +166,13 @@ class Erp:
         (party,) = self._call(
             "party.party", "read", [self._find(key)], ["name", "email", "phone", "credit_limit_amount"]
         )
-        return {**party, "credit_limit": _amount(party["credit_limit_amount"])}
+        return _as_customer(party)
 
     def rows(self) -> dict[str, dict[str, Any]]:
         """Every party with a customer's code as the ERP has it, by code."""
         fields = ["code", "name", "email", "phone", "credit_limit_amount"]
         found = self._call("party.party", "search_read", [["code", "like", "C-%"]], 0, None, None, fields)
-        return {
-            party["code"]: {**party, "credit_limit": _amount(party["credit_limit_amount"])} for party in found
-        }
+        return {party["code"]: _as_customer(party) for party in found}
 
     def count(self) -> int:
         """Parties with a customer's code."""
@@ -191,6 +192,15 @@ class Erp:
     def close(self) -> None:
         """Log out."""
         self._session.close()
+
+
+def _as_customer(party: dict[str, Any]) -> dict[str, Any]:
+    """A party in the words of the customer's contract; Tryton shows a missing phone number as an empty text."""
+    return {
+        **party,
+        "phone": party["phone"] or None,
+        "credit_limit": _amount(party["credit_limit_amount"]),
+    }
 
 
 def _amount(value: dict[str, str] | None) -> Decimal | None:

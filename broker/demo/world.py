@@ -23,6 +23,8 @@ from broker.settings import Settings
 
 CUSTOMERS = 1000
 REVIEWER = "olivia"
+ASK_ERP_S = 0.4
+"""How often the ERP is asked for a count while it works: each question takes its time from the work."""
 
 
 class World(Running):
@@ -35,7 +37,10 @@ class World(Running):
         self.narrator = narrator
         self.postgres = EmbeddedPostgres(self.home / "postgres")
         self.machine = Machine(
-            Settings(home=self.home, map_dir=MAP_DIR, slots=8), say=narrator.say, on_progress=self._jar
+            Settings(home=self.home, map_dir=MAP_DIR, slots=8),
+            say=narrator.say,
+            brief=True,
+            on_progress=self._jar,
         )
         self.jars = 0
         self.jars_total = 1

@@ -59,6 +59,7 @@ class EmbeddedKafka(Running):
     """One Kafka per `data_dir`. `port` 0 = a free one, kept for the next start if it is still free then.
 
     `tied`: it ends with this process, however that ends. Untied it stays until `down()`, from any process.
+    `brief`: it lives for minutes. Java then compiles quickly and not thoroughly, which leaves the processors to others.
     """
 
     def __init__(
@@ -68,10 +69,12 @@ class EmbeddedKafka(Running):
         port: int = 0,
         heap_mib: int = 512,
         tied: bool = True,
+        brief: bool = False,
         cache: Path | None = None,
         on_progress: OnProgress | None = None,
     ) -> None:
         self.data_dir = data_dir.resolve()
+        self._brief = brief
         self._port = port
         self._heap_mib = heap_mib
         self._tied = tied
@@ -231,6 +234,7 @@ class EmbeddedKafka(Running):
         java = [
             f"-Xmx{self._heap_mib}m",
             "-XX:+UseSerialGC",
+            *(["-XX:TieredStopAtLevel=1"] if self._brief else []),
             # Kafka 4.1's own use of these is known; without the flags Java 25 warns on every start.
             "--sun-misc-unsafe-memory-access=allow",
             "--enable-native-access=ALL-UNNAMED",
@@ -244,6 +248,7 @@ class EmbeddedKafka(Running):
             f"SCRAM-SHA-512=[name={user},password={passwords[user]}]" for user in (NODE_USER, ADMIN_USER)
         ]
         cluster = cluster_id(uuid.uuid4().bytes)
+        java.append("-XX:TieredStopAtLevel=1")
         tool = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", properties]
         adds = [word for one in scram for word in ("--add-scram", one)]
         write_private(self._argument_file("format"), _argument_text([*java, *tool, *adds]))

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.integration
 @pytest.fixture
 def empty_kafka(tmp_path: Path) -> Iterator[EmbeddedKafka]:
     """One of its own: topics of other tests have other numbers of partitions."""
-    with EmbeddedKafka(tmp_path / "kafka") as running:
+    with EmbeddedKafka(tmp_path / "kafka", brief=True) as running:
         yield running
 
 
