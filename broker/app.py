@@ -6,6 +6,7 @@ are off: they are not in the path of the data (decision 0002).
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import faust
@@ -14,7 +15,7 @@ from faust.types import StreamT
 
 from broker.lane.metrics import GateMetrics
 from broker.lane.service import Lane
-from broker.lane.slot import Batch
+from broker.lane.settle import Batch
 from broker.settings import Settings
 
 
@@ -51,8 +52,11 @@ def make_app(settings: Settings) -> Any:
         async for batch in batches:
             if batch.judged.cancelled():
                 continue
+            started = time.perf_counter()
             try:
-                batch.judged.set_result(batch.judge.judge(batch.rules, batch.records))
+                judged = batch.judge.judge(batch.rules, batch.records, batch.fault)
+                batch.spent_s = time.perf_counter() - started
+                batch.judged.set_result(judged)
             except Exception as error:  # noqa: BLE001 - a defect in deciding is the slot's to report, not the agent's
                 batch.judged.set_exception(error)
 
@@ -73,6 +77,7 @@ def make_app(settings: Settings) -> Any:
                 metrics.committed,
                 settings.mask_key,
                 settings.home / "gate",
+                settings.replicas,
                 **kwargs,
             )
 

@@ -91,6 +91,11 @@ def parse_commands(topic: str) -> str | None:
     return match[1] if match else None
 
 
+def is_per_slot(topic: str) -> bool:
+    """Whether a topic has one partition for each slot."""
+    return topic in (SLOTS, QUARANTINE, TRAIL, LEDGER) or topic.startswith((refusals(""), proposals("")))
+
+
 def slot_of(object_name: str, partition: int, slots: int) -> int:
     """The slot that works on a partition of an object; neighbours fall into different slots."""
     return (zlib.crc32(object_name.encode()) + partition) % slots
@@ -103,6 +108,16 @@ class TopicPlan:
     name: str
     partitions: int
     settings: Mapping[str, str] = field(default_factory=dict)
+
+
+REPLICAS_FOR_SYNC = 3
+"""From so many copies on, a record counts as written when two have it: one broker may be lost, and nothing with it."""
+
+
+def settings_of(plan: TopicPlan, replicas: int) -> dict[str, str]:
+    """The settings with which a topic of so many copies is made."""
+    safe = {"min.insync.replicas": "2", "unclean.leader.election.enable": "false"}
+    return {**plan.settings, **(safe if replicas >= REPLICAS_FOR_SYNC else {})}
 
 
 def _settings(**given: object) -> dict[str, str]:

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 import yaml
 
 from broker.commands import command_value
-from broker.gate.change import Change, Position, read
+from broker.gate.change import Change, Fault, Position, read
 from broker.gate.outgoing import ENVELOPE, Destination, Outgoing
 from broker.gate.state import NO_RECORD, RecordState
-from broker.lane.judge import Judge, Judged
+from broker.lane.judge import Judge
+from broker.lane.judged import Judged
 from broker.lane.memory import SlotMemory
 from broker.rules import Rules, rules_of
 from schemas.authoritative import AuthoritativeEnvelope, parse_authoritative
@@ -226,20 +227,20 @@ class Bench:
             self.now_ms += 10
         return Record(topic, 0, offset, self.now_ms if at_ms is None else at_ms, key, value, headers)
 
-    def judge(self, *records: Record) -> Judged:
-        """Judge a batch and keep it, as a slot does after its commit."""
-        judged = Judge(self.memory, "worker").judge(self.rules, records)
+    def judge(self, *records: Record, fault: Fault | None = None) -> Judged:
+        """Judge a batch and keep it, as a slot does after its commit; `fault`: they are in the way."""
+        judged = Judge(self.memory, "worker").judge(self.rules, records, fault)
         Judge(self.memory, "worker").keep(judged)
         self.log += records
         self.written += [(judged.gate_time_ms, outgoing) for outgoing, _ in judged.outgoing]
         self.ledger.append(judged.ledger)
         return judged
 
-    def see(self, record: Record) -> Seen:
+    def see(self, record: Record, fault: Fault | None = None) -> Seen:
         """Judge one record."""
         key = record.key or b""
         before = self.state(key)
-        judged = self.judge(record)
+        judged = self.judge(record, fault=fault)
         outcome = next(iter(judged.account), "")
         reason = next((reason for _, _, _, reason in judged.reasons), "")
         return Seen(outcome, reason, judged, before, self.state(key))

@@ -35,6 +35,7 @@ def prepare(as_json: AsJson = False) -> None:
         {
             "users": done.users,
             "topics_made": done.topics_made,
+            "settings_mended": done.settings_mended,
             "acls": done.acls,
             "map_version": version,
             "bootstrap": settings.bootstrap,
@@ -43,6 +44,7 @@ def prepare(as_json: AsJson = False) -> None:
         text=f"Kafka at {settings.bootstrap} is prepared.\n"
         f"Users: {', '.join(done.users)}.\n"
         f"Topics made: {made}.\n"
+        f"Topics whose settings were mended: {', '.join(done.settings_mended) or 'none'}.\n"
         f"Rights in force: {done.acls}.\n"
         f"Map version in force: {version}.",
     )

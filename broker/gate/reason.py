@@ -127,6 +127,16 @@ class Reason(Enum):
         "Suddenly most changes of this system are held, so no more of them are taken in.",
         "Look at what changed just before: system, connector or ownership map. Then `solesource resume`.",
     )
+    NOT_DECIDABLE = (
+        "not_decidable",
+        "Our own program failed over this record, so nothing was decided about it.",
+        "Tell the platform team: this is a defect of SoleSource. The original stands in the log.",
+    )
+    NOT_WRITABLE = (
+        "not_writable",
+        "What would follow from this record is larger than a record may be.",
+        "Ask the sending system's team to send less. The original stands in the log.",
+    )
     PARKED_EXPIRED = (
         "parked_expired",
         "The write waited for its record, and the record was never created.",
@@ -171,5 +181,9 @@ UNREADABLE_REASONS = frozenset(
     }
 )
 """Reasons whose outcome is *unreadable*: it could not be decoded, or exceeds a limit."""
+BY_REFERENCE = frozenset({Reason.TOO_LARGE, Reason.NOT_DECIDABLE, Reason.NOT_WRITABLE})
+"""Reasons whose case names the original's place in the log and its digest instead of holding its bytes."""
+IN_THE_WAY = (Reason.NOT_DECIDABLE, Reason.NOT_WRITABLE)
+"""Reasons that deciding does not find: the lane gives them to the one record over which a batch failed."""
 BESIDE_AN_OUTCOME = frozenset({Reason.WRITE_WAR, Reason.OWNER_WENT_BACK, Reason.HOLDS_ROSE})
 """Reasons of cases that tell how things have gone for a while, beside the outcome of the change that showed it."""

@@ -14,7 +14,7 @@ from broker.gate.change import Change, case_id_of
 from broker.gate.decision import Decision, FieldVerdict, Outcome, Verdict
 from broker.gate.memory import memory_record
 from broker.gate.outgoing import Destination, Outgoing
-from broker.gate.reason import Reason
+from broker.gate.reason import BY_REFERENCE, Reason
 from broker.gate.state import OpenProposal, RecordState, wars
 from broker.gate.trail import closing, trail
 from schemas.authoritative import authoritative_headers, format_owners
@@ -180,7 +180,7 @@ def _verdict(verdict: FieldVerdict) -> dict[str, Any]:
 
 
 def case_body(change: Change, decision: Decision, before: RecordState, gate_time_ms: int) -> dict[str, Any]:
-    by_reference = decision.reason is Reason.TOO_LARGE
+    by_reference = decision.reason in BY_REFERENCE
     return {
         "case_id": case_id_of(change.position),
         "object": change.object,

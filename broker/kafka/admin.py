@@ -15,6 +15,9 @@ from confluent_kafka.admin import (
     AclOperation,
     AclPermissionType,
     AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
     NewTopic,
     ResourcePatternType,
     ResourceType,
@@ -62,11 +65,41 @@ def make_topics(admin: AdminClient, plans: Iterable[topics.TopicPlan], *, replic
     missing = [plan for name, plan in wanted.items() if name not in existing]
     if missing:
         made = admin.create_topics(
-            [NewTopic(plan.name, plan.partitions, replicas, config=dict(plan.settings)) for plan in missing],
+            [
+                NewTopic(plan.name, plan.partitions, replicas, config=topics.settings_of(plan, replicas))
+                for plan in missing
+            ],
             operation_timeout=TIMEOUT_S,
         )
         _wait(made, "make topic", {KafkaError.TOPIC_ALREADY_EXISTS})
     return [plan.name for plan in missing]
+
+
+def mend_settings(admin: AdminClient, plans: Iterable[topics.TopicPlan]) -> list[str]:
+    """Set what differs from the plan in topics that are there; returns their names. Settings beside it stay."""
+    known = admin.list_topics(timeout=TIMEOUT_S).topics
+    wanted = {
+        ConfigResource(ConfigResource.Type.TOPIC, plan.name): topics.settings_of(
+            plan, min(len(place.replicas) for place in known[plan.name].partitions.values())
+        )
+        for plan in plans
+        if plan.name in known
+    }
+    differing = []
+    described = admin.describe_configs(list(wanted)) if wanted else {}
+    for resource, answer in described.items():
+        found = answer.result(timeout=TIMEOUT_S)
+        odd = {name: value for name, value in wanted[resource].items() if found[name].value != value}
+        if odd:
+            entries = [ConfigEntry(name, value) for name, value in odd.items()]
+            for entry in entries:
+                entry.incremental_operation = AlterConfigOpType.SET
+            differing.append(
+                ConfigResource(ConfigResource.Type.TOPIC, resource.name, incremental_configs=entries)
+            )
+    if differing:
+        _wait(admin.incremental_alter_configs(differing), "set the settings of")
+    return sorted(resource.name for resource in differing)
 
 
 def make_users(admin: AdminClient, passwords: Mapping[str, str]) -> None:
@@ -128,6 +161,9 @@ def _own_acls() -> Iterable[AclBinding]:
         yield _allow(ResourceType.TOPIC, name, GATE, write)
         yield _allow(ResourceType.TOPIC, name, CONTROL, read)
     yield _allow(ResourceType.GROUP, GATE, GATE, read)
+    # It looks whether Kafka is set up as planned before it judges anything.
+    yield _allow(ResourceType.TOPIC, "*", GATE, AclOperation.DESCRIBE_CONFIGS)
+    yield _allow(ResourceType.BROKER, "kafka-cluster", GATE, AclOperation.DESCRIBE_CONFIGS)
     for operation in (write, AclOperation.DESCRIBE):
         yield _allow(ResourceType.TRANSACTIONAL_ID, f"{GATE}-", GATE, operation, prefixed=True)
     for prefix in ("authoritative.", "acks.", "proposals.", "refusals.", "commands.", "changes."):

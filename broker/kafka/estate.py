@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 from broker import topics
 from broker.access import KafkaAccess
 from broker.clock import now_ms
-from broker.kafka.admin import KafkaRefused, make_acls, make_topics, make_users
+from broker.kafka.admin import KafkaRefused, make_acls, make_topics, make_users, mend_settings
 from broker.rules import rules_of
 from ownership.load import digest_of
 from schemas.registry import envelopes
@@ -30,6 +30,8 @@ class Prepared:
     """Whose credentials were set."""
     topics_made: tuple[str, ...]
     """Topics that were missing."""
+    settings_mended: tuple[str, ...]
+    """Topics that were there with other settings than planned."""
     acls: int
     """Rights in force for the map's systems and the product's own processes."""
 
@@ -46,10 +48,11 @@ def prepare(
     """Make what the map's files need; running it again changes nothing. The map is checked first (I7)."""
     rules = rules_of(documents, 0)
     make_users(admin, passwords)
-    made = make_topics(
-        admin, topics.plan(rules.ownership_map, partitions=partitions, slots=slots), replicas=replicas
-    )
-    return Prepared(tuple(sorted(passwords)), tuple(made), make_acls(admin, rules.ownership_map))
+    plans = list(topics.plan(rules.ownership_map, partitions=partitions, slots=slots))
+    made = make_topics(admin, plans, replicas=replicas)
+    mended = mend_settings(admin, [plan for plan in plans if plan.name not in made])
+    rights = make_acls(admin, rules.ownership_map)
+    return Prepared(tuple(sorted(passwords)), tuple(made), tuple(mended), rights)
 
 
 def published_map(access: KafkaAccess) -> tuple[int, str]:

@@ -6,13 +6,13 @@ Nothing of the slot's memory changes until `keep` is called after the commit, so
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from broker import topics
-from broker.gate.change import Change, Fault, Position, read
+from broker.gate.change import Change, Fault, Position, in_the_way, read
 from broker.gate.commands import TICK, Context, judge_command, pass_time
 from broker.gate.connections import (
     CONNECTIONS_KEY,
@@ -34,6 +34,7 @@ from broker.gate.state import NO_RECORD, RecordState
 from broker.gate.trail import trail_line
 from broker.gate.watch import Watch, watched
 from broker.lane import alarms
+from broker.lane.judged import Judged, NotDecided
 from broker.lane.ledger import chain_of
 from broker.lane.memory import Shelf, SlotMemory
 from broker.rules import Rules
@@ -51,28 +52,6 @@ class LogRecord(Protocol):
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
-
-
-@dataclass(slots=True)
-class Judged:
-    """What becomes of a batch."""
-
-    outgoing: list[tuple[Outgoing, int]] = field(default_factory=list)
-    """(record, input partition)."""
-    account: Counter[str] = field(default_factory=Counter)
-    reasons: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
-    """(object, system, outcome, reason) of what took the long way."""
-    decisions: list[bytes] = field(default_factory=list)
-    """What was decided, record by record: position, outcome, reason, revision, value."""
-    commands: int = 0
-    revisions: int = 0
-    ledger: dict[str, Any] = field(default_factory=dict)
-    states: dict[Shelf, dict[bytes, RecordState]] = field(default_factory=dict)
-    considered: set[tuple[Shelf, bytes]] = field(default_factory=set)
-    """States of the long way or a command; the short way changes nothing that waits."""
-    connections: dict[Shelf, Connections] = field(default_factory=dict)
-    watches: dict[str, Watch] = field(default_factory=dict)
-    gate_time_ms: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,24 +79,36 @@ class Judge:
         self.memory = memory
         self.worker = worker
 
-    def judge(self, rules: Rules, records: Iterable[LogRecord]) -> Judged:
-        """Judge records in the given order. The slot's memory stays as it is until `keep`."""
+    def judge(self, rules: Rules, records: Sequence[LogRecord], fault: Fault | None = None) -> Judged:
+        """Judge records in the given order. The slot's memory stays as it is until `keep`.
+
+        `fault`: nothing is decided; these records are in the way and are held for this reason, by reference.
+        Raises NotDecided with the record over which deciding failed.
+        """
         judged = Judged(gate_time_ms=self.memory.gate_time_ms)
         inputs: dict[tuple[str, int], _Input] = {}
-        for record in records:
-            place = (record.topic, record.partition)
-            source = inputs.get(place)
-            if source is None:
-                source = inputs[place] = self._input(rules, judged, *place)
-            source.read_to = record.offset + 1
-            judged.gate_time_ms = max(judged.gate_time_ms, record.timestamp)
-            if source.plan is not None and self._expressed(source, source.plan, judged, record):
-                continue
-            if source.system is not None:
-                self._change(rules, judged, record, source, source.system)
-            else:
-                judged.commands += 1
-                self._command(rules, judged, record, source.shelf)
+        index = -1
+        try:
+            for index, record in enumerate(records):  # noqa: B007 - where it stopped, if it does
+                place = (record.topic, record.partition)
+                source = inputs.get(place)
+                if source is None:
+                    source = inputs[place] = self._input(rules, judged, *place)
+                source.read_to = record.offset + 1
+                judged.gate_time_ms = max(judged.gate_time_ms, record.timestamp)
+                if (
+                    source.plan is not None
+                    and not fault
+                    and self._expressed(source, source.plan, judged, record)
+                ):
+                    continue
+                if source.system is not None:
+                    self._change(rules, judged, record, source, source.system, fault)
+                else:
+                    judged.commands += 1
+                    self._command(rules, judged, record, source.shelf, fault)
+        except Exception as error:
+            raise NotDecided(index) from error
         for source in inputs.values():
             self._add_up(rules, judged, source)
         moved = {source.name.decode(): source.read_to for source in inputs.values()}
@@ -154,11 +145,17 @@ class Judge:
             return pending[key]
         return self.memory.states.get(shelf, {}).get(key)
 
-    def _change(self, rules: Rules, judged: Judged, record: LogRecord, source: _Input, system: str) -> None:
+    def _change(
+        self,
+        rules: Rules,
+        judged: Judged,
+        record: LogRecord,
+        source: _Input,
+        system: str,
+        fault: Fault | None,
+    ) -> None:
         shelf, object_name = source.shelf, source.shelf[0]
-        change = read(
-            rules.ownership_map,
-            rules.readers,
+        change = (partial(in_the_way, fault) if fault else partial(read, rules.ownership_map, rules.readers))(
             object_name=object_name,
             system=system,
             key=record.key,
@@ -234,7 +231,11 @@ class Judge:
         said = f"{place.topic}/{place.partition}/{place.offset}|{outcome}|{reason}|".encode()
         judged.decisions.append(said + _written(decision.state) if decision.writes else said)
 
-    def _command(self, rules: Rules, judged: Judged, record: LogRecord, shelf: Shelf) -> None:
+    def _command(
+        self, rules: Rules, judged: Judged, record: LogRecord, shelf: Shelf, fault: Fault | None
+    ) -> None:
+        if fault is not None:
+            return  # counted as a command; the slot says in its log that it failed
         object_name = shelf[0]
         entry, reader = rules.ownership_map.objects.get(object_name), rules.readers.get(object_name)
         if entry is None or reader is None or record.value is None:

@@ -6,7 +6,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
 
 from broker.clock import now_ms
-from broker.lane.judge import Judged
+from broker.lane.judged import Judged
 
 log = structlog.get_logger()
 

@@ -5,10 +5,13 @@ Pure (I5): what was read is handed in. Only from the first batch on, because wha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from broker.gate.change import Fault
+from broker.gate.reason import IN_THE_WAY
 from broker.lane.judge import Judge, LogRecord
+from broker.lane.judged import Judged, NotDecided
 from broker.lane.ledger import LedgerFault
 from broker.lane.memory import SlotMemory
 from broker.lane.order import in_order
@@ -36,13 +39,33 @@ def rejudge(
             detail = f"cannot be judged again: {missing} no longer in the log"
             yield LedgerFault(slot, sequence, detail)
             return
-        judged = judge.judge(rules, in_order(batch))
-        differing = [name for name in _COMPARED if judged.ledger[name] != record[name]]
+        judged, differing = _again(judge, rules, in_order(batch), record)
         if differing:
             yield LedgerFault(slot, sequence, f"judged again, it comes out otherwise: {', '.join(differing)}")
             return
         judge.keep(judged)
         memory.positions = {name: int(offset) for name, offset in record["positions"].items()}
+
+
+def _again(
+    judge: Judge, rules: Rules, records: Sequence[LogRecord], recorded: Mapping[str, Any]
+) -> tuple[Judged, list[str]]:
+    """The batch judged again, and what is otherwise than recorded.
+
+    A record that stood in the way was held without being decided; it is always a batch of its own.
+    """
+    ways: list[tuple[Judged, list[str]]] = []
+    for fault in (None, *(Fault(reason, "") for reason in IN_THE_WAY)):
+        if fault is not None and len(records) > 1:
+            break
+        try:
+            judged = judge.judge(rules, records, fault)
+        except NotDecided:
+            continue
+        ways.append((judged, [name for name in _COMPARED if judged.ledger[name] != recorded[name]]))
+        if not ways[-1][1]:
+            return ways[-1]
+    return ways[0]
 
 
 def _batch(

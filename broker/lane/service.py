@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Any
@@ -20,21 +21,24 @@ from mode import Service
 
 from broker import topics
 from broker.access import KafkaAccess
+from broker.lane.boot import cluster, environment
 from broker.lane.generations import Generations
-from broker.lane.judge import Judged
+from broker.lane.judged import Judged
 from broker.lane.maps import MapFollower
 from broker.lane.memory import Shelf
 from broker.lane.projector import MaskKey, Projector
 from broker.lane.replay import reader_of
 from broker.lane.seat import Seats
-from broker.lane.slot import Batch, Slot
+from broker.lane.settle import Batch
+from broker.lane.slot import Slot
+from broker.lane.watchdog import LEAVE_STATUS, watch
 
 GROUP = "gate"
 SESSION_MS = 6000
 REFRESH_S = 2.0
 ATTEMPTS_MAX = 3
-LEAVE_STATUS = 70
-"""Exit status when a slot failed three times in a row: the supervisor starts a fresh process (EX_SOFTWARE)."""
+NOT_FIT_STATUS = 78
+"""EX_CONFIG: what is wrong does not mend itself."""
 CALM_S = 60.0
 log = structlog.get_logger()
 
@@ -50,10 +54,14 @@ class Lane(Service):
         committed: Callable[[int, Judged], None],
         mask_key: MaskKey,
         folder: Path,
+        replicas: int,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self._mask_key = mask_key
+        self._replicas = replicas
+        self._group: AIOKafkaConsumer | None = None
+        self._beat = time.monotonic()
         self._seats = Seats(folder, GROUP)
         self._access = access
         self._slot_count = slots
@@ -74,12 +82,36 @@ class Lane(Service):
 
     @Service.task
     async def _own_slots(self) -> None:
+        watch(self._beats)
+        fit = False
         while not self.should_stop:
+            self._beat = time.monotonic()
             try:
+                fit = fit or await self._is_fit()
                 await self._balance()
             except KafkaError as error:
                 log.warning("lane.kafka_away", error=type(error).__name__)
                 await self.sleep(1.0)
+
+    def _beats(self) -> dict[str, float]:
+        """Who must come round, and when each last did."""
+        return {"lane": self._beat} | {f"slot {n}": slot.beat for n, (slot, _) in list(self.slots.items())}
+
+    async def _is_fit(self) -> bool:
+        """Look whether anything may be judged at all; leaves the process when not (I7). Raises KafkaError."""
+        while self.maps is None or self.maps.rules is None:
+            self._beat = time.monotonic()
+            await self.sleep(0.1)
+        partitions = 1  # of an object's topics, which each follow their own number
+        plans = topics.plan(self.maps.rules.ownership_map, partitions=partitions, slots=self._slot_count)
+        found, unknown = await cluster(self._access, plans, replicas=self._replicas)
+        if unknown:
+            log.warning("gate.settings_unknown", of=sorted(unknown)[:20])
+        if findings := [*environment(), *found]:
+            for finding in findings:
+                log.error("gate.not_fit", what=finding.what, what_to_do=finding.what_to_do)
+            os._exit(NOT_FIT_STATUS)
+        return True
 
     async def _balance(self) -> None:
         consumer = AIOKafkaConsumer(
@@ -95,9 +127,12 @@ class Lane(Service):
         try:
             await self._seats.give_back(consumer)
             consumer.subscribe(topics=[topics.SLOTS], listener=_Listener(self, consumer))
+            self._group = consumer
             while not self.should_stop:
                 await consumer.getmany(timeout_ms=500)
+                self._beat = time.monotonic()
         finally:
+            self._group = None
             await self.close(set(self.slots))
             await consumer.stop()
             self._seats.leave()
@@ -151,7 +186,9 @@ class Lane(Service):
         """Take over slots."""
         for number in numbers:
             assert self.maps is not None
-            slot = Slot(number, self._access, self.maps, self._submit, self.worker, self._committed)
+            slot = Slot(
+                number, self._access, self.maps, self._submit, self.worker, self._committed, self._is_ours
+            )
             slot.set_inputs(self._inputs.get(number, ()), self._partitions)
             self.slots[number] = (slot, asyncio.create_task(self._keep_open(slot)))
             projector = Projector(number, self._access, self.maps, self._mask_key)
@@ -160,6 +197,22 @@ class Lane(Service):
             if number == 0:
                 tasks.append(asyncio.create_task(Generations(self._access, self.maps).run()))
             self._projectors[number] = projector, tasks
+
+    async def _is_ours(self, number: int) -> bool:
+        """Whether the group still says that a slot is this worker's. Asked before a producer fences anybody: one that
+        was asleep, or opened slowly, must not take a slot back that others work on.
+
+        A commit is what Kafka checks against the group's members. What is committed is for lag tools; nobody reads it.
+        """
+        place = TopicPartition(topics.SLOTS, number)
+        if self._group is None or place not in self._group.assignment():
+            return False
+        try:
+            await self._group.commit({place: (0, self.worker)})
+        except KafkaError as error:
+            log.info("slot.not_ours", slot=number, error=type(error).__name__)
+            return False
+        return True
 
     def _shelves(self, number: int) -> set[Shelf]:
         return {
@@ -185,6 +238,7 @@ class Lane(Service):
         failures, loop = 0, asyncio.get_running_loop()
         while True:
             started = loop.time()
+            slot.beat = time.monotonic()
             try:
                 await slot.run()
                 return

@@ -7,8 +7,9 @@ last commit is dropped and the slot opens again from the log; three times in a r
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -19,26 +20,21 @@ from broker import topics
 from broker.access import KafkaAccess
 from broker.lane.cycles import look_for_cycles
 from broker.lane.halts import Halts
-from broker.lane.judge import Judge, Judged
+from broker.lane.judge import Judge
+from broker.lane.judged import Judged
 from broker.lane.maps import MapFollower
-from broker.lane.order import batches, in_order
+from broker.lane.order import batches, in_order, records_max
 from broker.lane.replay import load_shelves, reader_of, rebuild
+from broker.lane.settle import Batch, Settling, StandsStill
 from broker.lane.transaction import SlotWriter
-from broker.rules import Rules
 
 POLL_MS = 200
 FETCH_RECORDS_MAX = 3000
+FETCH_BYTES_MAX = 8 * 1024 * 1024
+"""Of one answer of Kafka. Of an input, at most one more fetch of 1 MiB waits while a batch is judged."""
+TRY_AGAIN_S = 30.0
+ASK_AGAIN_S = 0.1
 log = structlog.get_logger()
-
-
-@dataclass(slots=True)
-class Batch:
-    """Work for the gate's agent: records of one slot in order, and a place for what became of them."""
-
-    judge: Judge
-    rules: Rules
-    records: Any
-    judged: asyncio.Future[Judged]
 
 
 class Slot:
@@ -52,6 +48,7 @@ class Slot:
         submit: Callable[[Batch], Awaitable[None]],
         worker: str,
         committed: Callable[[int, Judged], None],
+        is_ours: Callable[[int], Awaitable[bool]],
     ) -> None:
         self.number = number
         self._access = access
@@ -59,12 +56,16 @@ class Slot:
         self._submit = submit
         self._worker = worker
         self._committed = committed
+        self._is_ours = is_ours
         self._inputs: dict[TopicPartition, tuple[str, int]] = {}
         self._partitions: dict[str, int] = {}
         self._changed_inputs = asyncio.Event()
         self._stop = asyncio.Event()
-        self.parked: set[TopicPartition] = set()
-        """Inputs that cannot go on without a person: changes were lost before they were judged (I10)."""
+        self.parked: dict[TopicPartition, float] = {}
+        """Inputs that stand still in the open (I10), and the loop time at which they are tried again: those whose
+        changes were lost before they were judged, never."""
+        self.beat = time.monotonic()
+        """When it last came round: had nothing to do, or committed. The watchdog looks at it."""
 
     def set_inputs(self, inputs: Collection[TopicPartition], partitions: dict[str, int]) -> None:
         """Tell which input partitions belong to this slot now; takes force between two batches."""
@@ -80,8 +81,9 @@ class Slot:
 
     async def run(self) -> None:
         """Open and work until stopped. Raises whatever broke the slot; the lane opens it again."""
-        while not self._inputs and not self._stop.is_set():
-            await self._changed_inputs.wait()
+        while not self._stop.is_set() and not (self._inputs and await self._is_ours(self.number)):
+            self.beat = time.monotonic()
+            await asyncio.sleep(ASK_AGAIN_S)
         if self._stop.is_set():
             return
         writer = SlotWriter(self._access, self.number)
@@ -96,20 +98,34 @@ class Slot:
         await self._maps.at_least(memory.map_version)  # never with an older map than the slot's last batch
         memory.partitions = dict(self._partitions)
         judge = Judge(memory, self._worker)
+        settling = Settling(writer, judge, self._submit, self._count)
         log.info("slot.opened", slot=self.number, sequence=memory.sequence, inputs=len(self._inputs))
-        consumer = reader_of(self._access, fetch_max_wait_ms=POLL_MS)
+        consumer = reader_of(self._access, fetch_max_wait_ms=POLL_MS, fetch_max_bytes=FETCH_BYTES_MAX)
         halts = Halts(consumer)
         await consumer.start()
         try:
             while not self._stop.is_set():
+                self._try_again()
                 if self._changed_inputs.is_set() or not consumer.assignment():
                     await self._assign(consumer, judge)
                 await halts.refresh(memory.connections)
-                await self._round(consumer, halts, writer, judge)
+                await self._round(consumer, halts, settling)
                 look_for_cycles()
+                self.beat = time.monotonic()
         finally:
             await consumer.stop()
             log.info("slot.closed", slot=self.number, sequence=memory.sequence)
+
+    def _count(self, judged: Judged) -> None:
+        self.beat = time.monotonic()
+        self._committed(self.number, judged)
+
+    def _try_again(self) -> None:
+        now = time.monotonic()
+        if due := [place for place, at in self.parked.items() if at <= now]:
+            for place in due:
+                del self.parked[place]
+            self._changed_inputs.set()
 
     async def _assign(self, consumer: Any, judge: Judge) -> None:
         self._changed_inputs.clear()
@@ -131,12 +147,12 @@ class Slot:
             if wanted is not None and wanted < begin[place]:
                 self._park(place, wanted, begin[place])
             consumer.seek(place, begin[place] if wanted is None else wanted)
-        if self.parked.intersection(places):
+        if self.parked.keys() & set(places):
             consumer.assign([place for place in places if place not in self.parked])
 
     def _park(self, place: TopicPartition, wanted: int, begin: int) -> None:
         # I10: never skipped. Its neighbours go on; a person must say what becomes of the gap.
-        self.parked.add(place)
+        self.parked[place] = math.inf
         log.error(
             "slot.changes_lost",
             slot=self.number,
@@ -147,7 +163,7 @@ class Slot:
             what_to_do="Changes were deleted before they were judged. Publish them again, then reset.",
         )
 
-    async def _round(self, consumer: Any, halts: Halts, writer: SlotWriter, judge: Judge) -> None:
+    async def _round(self, consumer: Any, halts: Halts, settling: Settling) -> None:
         try:
             fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=FETCH_RECORDS_MAX)
         except OffsetOutOfRangeError as error:
@@ -160,13 +176,26 @@ class Slot:
             return
         rules = self._maps.rules
         assert rules is not None
-        for records in batches(await halts.before_barriers(rules, in_order(fetched.values()))):
-            batch = Batch(judge, rules, records, asyncio.get_running_loop().create_future())
-            await self._submit(batch)
-            judged = await batch.judged
-            await writer.commit(judged.outgoing, judged.ledger)
-            judge.keep(judged)
-            self._committed(self.number, judged)
+        ready = await halts.before_barriers(rules, in_order(fetched.values()))
+        try:
+            for records in batches(ready, records_max(settling.s_per_record)):
+                await settling.settle(rules, records)
+        except StandsStill as error:
+            self._stand_still(error)
+
+    def _stand_still(self, error: StandsStill) -> None:
+        place = error.place
+        self.parked[place] = time.monotonic() + TRY_AGAIN_S
+        self._changed_inputs.set()  # its neighbours are read again from where they were committed
+        log.error(
+            "slot.input_stands_still",
+            slot=self.number,
+            topic=place.topic,
+            partition=place.partition,
+            offset=error.offset,
+            error=repr(error.error)[:300],
+            what_to_do="Give the gate its rights again: `solesource prepare`. It is tried again every 30 seconds.",
+        )
 
 
 def _object_of(topic: str) -> str:

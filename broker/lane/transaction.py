@@ -29,21 +29,35 @@ def transactional_id(slot: int, part: str = "slot") -> str:
     return f"gate-{part}-{slot}"
 
 
+class DoesNotFit(ValueError):
+    """A record is larger than what any batch may hold."""
+
+
 class Transactions:
     """One producer and its transactions, one after the other."""
 
     def __init__(self, access: KafkaAccess, name: str) -> None:
-        self._producer = AIOKafkaProducer(
-            **access.client_options(),
-            client_id=name,
+        self._access, self._name = access, name
+        self._producer = self._make()
+
+    def _make(self) -> AIOKafkaProducer:
+        return AIOKafkaProducer(
+            **self._access.client_options(),
+            client_id=self._name,
             acks="all",
             linger_ms=0,
-            transactional_id=name,
+            transactional_id=self._name,
             transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
             max_batch_size=BATCH_BYTES_MAX,
             max_request_size=REQUEST_BYTES_MAX,
             request_timeout_ms=40_000,
         )
+
+    async def renew(self) -> None:
+        """Give up what was sent and not committed, and start a producer that fences the one before."""
+        await self._producer.stop()
+        self._producer = self._make()
+        await self._producer.start()
 
     async def start(self) -> None:
         """Start, and by that fence the former worker (I3: first of all when a slot opens)."""
@@ -59,10 +73,14 @@ class Transactions:
 
     async def send(self, batches: Batches) -> None:
         """Write the batches in one transaction. Any exception: nothing of it is to be relied on."""
-        producer = self._producer
+        producer, filled = self._producer, batches.all()
+        for topic, _, _ in filled:
+            # Known topics answer at once. One that we may not write is said here; its batch would look for a leader
+            # without end.
+            await producer.partitions_for(topic)
         await producer.begin_transaction()
         sent = []
-        for topic, partition, builder in batches.all():
+        for topic, partition, builder in filled:
             builder.close()
             sent.append(await producer.send_batch(builder, topic, partition=partition))
         await asyncio.gather(*sent)  # I3: a batch that failed must not be committed around
@@ -137,7 +155,7 @@ class Batches:
             batch = self._open[place] = self._producer.create_batch()
             if batch.append(timestamp=None, key=key, value=value, headers=given) is None:
                 msg = f"a record of {len(value or b'')} bytes does not fit an empty batch of {place[0]}"
-                raise ValueError(msg)
+                raise DoesNotFit(msg)
 
     def all(self) -> list[tuple[str, int, Any]]:
         """(topic, partition, batch), those of one place in the order in which they were filled."""

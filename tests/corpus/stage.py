@@ -15,7 +15,8 @@ from broker.gate.decide import decide
 from broker.gate.decision import Decision
 from broker.gate.outgoing import Destination, Outgoing
 from broker.gate.state import RecordState
-from broker.lane.judge import Judge, Judged
+from broker.lane.judge import Judge
+from broker.lane.judged import Judged
 from broker.lane.memory import SlotMemory
 from schemas.authoritative import AuthoritativeEnvelope, parse_authoritative
 from schemas.errors import SchemaError

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from broker.gate.outgoing import Destination, Outgoing
 from broker.gate.state import NO_RECORD, RecordState
 from broker.lane.fold import remembering
-from broker.lane.judge import Judged
+from broker.lane.judged import Judged
 from broker.lane.ledger import verify
 from broker.rules import Rules, rules_of
 from ownership.map import OwnershipMap

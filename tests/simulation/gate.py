@@ -17,7 +17,8 @@ from broker.gate.memory import memory_of
 from broker.gate.outgoing import ENVELOPE, Destination, Outgoing
 from broker.gate.state import NO_RECORD, Memory
 from broker.lane import fold
-from broker.lane.judge import Judge, Judged
+from broker.lane.judge import Judge
+from broker.lane.judged import Judged
 from broker.lane.memory import Shelf, SlotMemory
 from broker.lane.order import batches, in_order
 from broker.rules import Rules

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from broker import telemetry
 from broker.agents.figures import read_figures
 from broker.embedded.files import free_port
-from broker.lane.judge import Judged
+from broker.lane.judged import Judged
 from broker.lane.metrics import GateMetrics
 from broker.store.engine import open_store
 from schemas.hops import BOUNDS_MS, Sketch

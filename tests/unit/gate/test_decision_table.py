@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from broker.gate.change import Fault
 from broker.gate.outgoing import Destination
 from broker.gate.reason import BY_CODE, UNREADABLE_REASONS, Reason
 from broker.lane.memory import SlotMemory
@@ -105,7 +106,7 @@ def record_of(bench: Bench, text: str) -> Record:
     return record
 
 
-def worked(after: str, this: str) -> Seen:
+def worked(after: str, this: str, fault: Fault | None = None) -> Seen:
     bench = Bench(memory=SlotMemory(slot=0, partitions={}))
     for step in filter(None, after.split("; ")):
         count, times, repeated = step.partition(" times ")
@@ -116,7 +117,7 @@ def worked(after: str, this: str) -> Seen:
                 bench.judge(record_of(bench, repeated.replace("##", f"{number:02}")))
         else:
             bench.judge(record_of(bench, step))
-    seen = bench.see(record_of(bench, this))
+    seen = bench.see(record_of(bench, this.removesuffix(" !in_the_way")), fault)
     for outgoing, _ in seen.judged.outgoing:
         encoded(outgoing)
     return seen
@@ -137,7 +138,7 @@ def test_a_sentence_says_what_the_product_says(row: list[str]) -> None:
 @pytest.mark.parametrize("row", REASONS, ids=lambda row: row[0])
 def test_a_reason(row: list[str]) -> None:
     code, _, after, this, outcome = row
-    seen = worked(after, this)
+    seen = worked(after, this, Fault(BY_CODE[code], "") if this.endswith(" !in_the_way") else None)
     if outcome == "*(a case)*":
         (case,) = seen.to(Destination.QUARANTINE)
         assert case["reason"] == code and not seen.judged.account

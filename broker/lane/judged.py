@@ -1,0 +1,43 @@
+"""What becomes of a batch that was judged, before anything of it is written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from broker.gate.connections import Connections
+from broker.gate.outgoing import Outgoing
+from broker.gate.state import RecordState
+from broker.gate.watch import Watch
+from broker.lane.memory import Shelf
+
+
+class NotDecided(Exception):
+    """Deciding failed over one record of a batch: a defect of ours. `index`: which one."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__(f"deciding failed over record {index} of the batch")
+        self.index = index
+
+
+@dataclass(slots=True)
+class Judged:
+    """What becomes of a batch."""
+
+    outgoing: list[tuple[Outgoing, int]] = field(default_factory=list)
+    """(record, input partition)."""
+    account: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    """(object, system, outcome, reason) of what took the long way."""
+    decisions: list[bytes] = field(default_factory=list)
+    """What was decided, record by record: position, outcome, reason, revision, value."""
+    commands: int = 0
+    revisions: int = 0
+    ledger: dict[str, Any] = field(default_factory=dict)
+    states: dict[Shelf, dict[bytes, RecordState]] = field(default_factory=dict)
+    considered: set[tuple[Shelf, bytes]] = field(default_factory=set)
+    """States of the long way or a command; the short way changes nothing that waits."""
+    connections: dict[Shelf, Connections] = field(default_factory=dict)
+    watches: dict[str, Watch] = field(default_factory=dict)
+    gate_time_ms: int = 0

@@ -1,0 +1,41 @@
+"""Ends the process when a slot has not come round for too long: a supervisor starts another, which opens from the log.
+
+Some waits of a Kafka client never end (a coordinator that was removed, a sender that died). A thread looks, so that an
+event loop that stands still is seen too.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+import structlog
+
+STUCK_S = 120.0
+"""Far above every time-out that a slot is meant to meet: a request of a transaction gives up after 40 seconds."""
+LOOK_EVERY_S = 5.0
+LEAVE_STATUS = 70
+"""EX_SOFTWARE: nothing in this process is to be believed."""
+log = structlog.get_logger()
+
+
+def stuck(beats: Mapping[str, float], now: float, after_s: float = STUCK_S) -> list[str]:
+    """Who has not come round for `after_s` seconds, of (name, when it last did)."""
+    return sorted(name for name, beat in beats.items() if now - beat > after_s)
+
+
+def watch(beats: Callable[[], Mapping[str, float]]) -> threading.Thread:
+    """Start looking. `beats`: who must come round, and when each last did, in `time.monotonic()`."""
+    thread = threading.Thread(target=_look, args=(beats,), name="watchdog", daemon=True)
+    thread.start()
+    return thread
+
+
+def _look(beats: Callable[[], Mapping[str, float]]) -> None:
+    while True:
+        time.sleep(LOOK_EVERY_S)
+        if late := stuck(beats(), time.monotonic()):
+            log.error("lane.stuck", who=late, seconds=STUCK_S)
+            os._exit(LEAVE_STATUS)
