@@ -11,7 +11,9 @@ from pathlib import Path
 from benchmarks.world import BenchWorld
 from schemas.registry import envelopes
 
-OURS, FAUST = 150_000, 30_000
+OURS, FAUST, PASSED = 150_000, 30_000, 150_000
+FIRST_MS = 200
+"""What a peer commits in its first moment is not counted: it was read while it started."""
 POLL_S = 2.0
 """Between two looks at the ledger, which cost the two processors something."""
 PEER = Path(__file__).parent / "peers" / "stock_faust.py"
@@ -39,6 +41,42 @@ def gate_rate(world: BenchWorld, first: int, count: int = OURS, *, foreign: bool
     # The first commit starts the clock, so what it held is not counted: starting up is no throughput.
     seconds = (batches[-1][0] - batches[0][0]) / 1000
     return sum(received for _, received in batches[1:]) / seconds
+
+
+def sink_rate(world: BenchWorld, sink: str, count: int) -> float:
+    """Records per second that a peer committed to its sink, by the broker's append times; waits until all are there."""
+    deadline = time.monotonic() + 180
+    while len(appended := sorted(m.timestamp()[1] for m in world.read(sink))) < count:
+        if time.monotonic() > deadline:
+            msg = f"{len(appended)} of {count} records are in {sink}"
+            raise TimeoutError(msg)
+        time.sleep(POLL_S)
+    # As with ours, the first commit starts the clock.
+    later = [at for at in appended if at > appended[0] + FIRST_MS]
+    return len(later) / ((appended[-1] - appended[0] - FIRST_MS) / 1000)
+
+
+def passthrough_rate(world: BenchWorld, run: str, count: int = PASSED) -> float:
+    """Records per second of librdkafka that only passes them on."""
+    source, sink = f"pass-{run}.in", f"pass-{run}.out"
+    for topic in (source, sink):
+        world.make_topic(topic)
+    world.fill(0, count, one_topic=source)
+    settings = world.machine.settings
+    environment = {
+        **os.environ,
+        "BOOTSTRAP": settings.bootstrap,
+        "PASSWORD": settings.password("admin"),
+        "APP": f"pass-{run}",
+        "SOURCE": source,
+        "SINK": sink,
+    }
+    peer = subprocess.Popen([sys.executable, str(PEER.with_name("passthrough.py"))], env=environment)
+    try:
+        return sink_rate(world, sink, count)
+    finally:
+        peer.terminate()
+        peer.wait(20)
 
 
 def _ledger(world: BenchWorld) -> list[tuple[int, dict[str, int]]]:

@@ -1,4 +1,4 @@
-// The peer in Java: source, keyed state store, two sinks, exactly_once_v2 with Kafka Streams' own defaults.
+// The peer in Java: source, keyed state store, two sinks, exactly_once_v2 with Kafka Streams' own defaults, or commits as often as told.
 import java.util.Arrays;
 import java.util.Properties;
 import org.apache.kafka.common.header.Header;
@@ -46,10 +46,13 @@ public class KafkaStreamsGate {
         options.put("sasl.mechanism", "SCRAM-SHA-512");
         options.put("sasl.jaas.config", "org.apache.kafka.common.security.scram.ScramLoginModule required username=\"admin\" password=\""
             + System.getenv("PASSWORD") + "\";");
-        options.put("auto.offset.reset", "latest");
+        options.put("auto.offset.reset", System.getenv("FROM"));
         options.put("state.dir", System.getenv("STATE"));
         options.put("processing.guarantee", "exactly_once_v2");
         options.put("replication.factor", "1");
+        if (System.getenv("COMMIT_MS") != null) {
+            options.put("commit.interval.ms", System.getenv("COMMIT_MS"));
+        }
         Topology topology = new Topology();
         topology.addSource("in", new ByteArrayDeserializer(), new ByteArrayDeserializer(), System.getenv("SOURCE"));
         topology.addProcessor("gate", Gate::new, "in");
