@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, Producer
@@ -23,19 +24,29 @@ class Latency:
     count: int
 
 
-def paced(world: BenchWorld, first: int, source: str, sink: str) -> Latency:
-    """Publish owner's changes at a steady rate and time each one at the sink topic, after a warm-up."""
+def gate_latency(world: BenchWorld, first: int, objects: Sequence[str] = ("account",)) -> Latency:
+    """Latency of our gate over the topics of some objects, in turn."""
+    places = [(f"changes.crm.{name}", name) for name in objects]
+    return paced(world, first, places, [f"authoritative.{name}" for name in objects])
+
+
+def paced(world: BenchWorld, first: int, sources: Sequence[tuple[str, str]], sinks: Sequence[str]) -> Latency:
+    """Publish owner's changes at a steady rate and time each one at the sink topics, after a warm-up.
+
+    `sources`: topic and object, in turn.
+    """
     began: dict[bytes, float] = {}
     seen: list[float] = []
     ended = threading.Event()
-    reader = threading.Thread(target=_read, args=(world, sink, began, seen, ended))
+    reader = threading.Thread(target=_read, args=(world, sinks, began, seen, ended), daemon=True)
     reader.start()
     time.sleep(5)  # whoever is measured has started, and the reader stands at the end of the topic
     producer = Producer({**world.options(), "linger.ms": 0})
     start = time.perf_counter()
     for index in range(RATE * (SECONDS + WARM_SECONDS)):
         number = (first + index) * 10  # never a foreign one
-        _, key, value, headers = world.record(number)
+        source, object_name = sources[index % len(sources)]
+        _, key, value, headers = world.record(number, object_name=object_name)
         due = start + index / RATE
         while (ahead := due - time.perf_counter()) > 0:
             time.sleep(min(ahead, 0.002))
@@ -49,12 +60,16 @@ def paced(world: BenchWorld, first: int, source: str, sink: str) -> Latency:
     reader.join()
     seen.sort()
     wanted = RATE * SECONDS
-    assert len(seen) >= wanted * 0.999, f"only {len(seen)} of {wanted} arrived in {sink}"
+    assert len(seen) >= wanted * 0.999, f"only {len(seen)} of {wanted} arrived in {', '.join(sinks)}"
     return Latency(seen[len(seen) // 2] * 1000, seen[int(len(seen) * 0.99)] * 1000, len(seen))
 
 
 def _read(
-    world: BenchWorld, sink: str, began: dict[bytes, float], seen: list[float], ended: threading.Event
+    world: BenchWorld,
+    sinks: Sequence[str],
+    began: dict[bytes, float],
+    seen: list[float],
+    ended: threading.Event,
 ) -> None:
     consumer = Consumer(
         {
@@ -66,7 +81,7 @@ def _read(
             "enable.auto.commit": False,
         }
     )
-    consumer.subscribe([sink])
+    consumer.subscribe(list(sinks))
     while not ended.is_set():
         for message in consumer.consume(1000, 0.02):
             now = time.perf_counter()

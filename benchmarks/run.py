@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks import decide, streams
+from benchmarks import decide, streams, wide
 from benchmarks.kills import CHANGES, killed
-from benchmarks.latency import paced
+from benchmarks.latency import gate_latency
 from benchmarks.throughput import OURS, faust_rate, gate_rate, passthrough_rate
 from benchmarks.world import BenchWorld
 
@@ -122,9 +122,7 @@ def latency(world: BenchWorld) -> list[Row]:
     for turn in range(ROUNDS):
         world.start_gate()
         try:
-            ours.append(
-                paced(world, 1_000_000 + turn * 100_000, "changes.crm.account", "authoritative.account")
-            )
+            ours.append(gate_latency(world, 1_000_000 + turn * 100_000))
         finally:
             world.stop_gate()
         if streams.available():
@@ -148,6 +146,27 @@ def latency(world: BenchWorld) -> list[Row]:
             bar, held = (f"<= {most}x", mine <= most * value) if barred else ("reported", True)
             rows.append(_row(title + beside_, mine, peer if found else "absent", value, "ms", bar, held))
     return rows
+
+
+def many_partitions() -> list[Row]:
+    """1,000/s over 64 partitions of 16 objects, on a Kafka of its own."""
+    home = Path(tempfile.mkdtemp(prefix="solesource-bench-"))
+    found = []
+    try:
+        with BenchWorld(home / "world", wide.write_map(home / "map"), wide.SLOTS) as world:
+            world.start_gate()
+            for turn in range(ROUNDS):
+                found.append(gate_latency(world, turn * 100_000, wide.names()))
+                print(f"round {turn + 1} of {ROUNDS}: {found[-1]}", flush=True)
+            world.stop_gate()
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+    p50, p99 = (median(getattr(one, name) for one in found) for name in ("p50_ms", "p99_ms"))
+    name = f"1,000/s over {4 * wide.OBJECTS} partitions of {wide.OBJECTS} objects"
+    return [
+        _row(f"{name}, p50", p50, "none", 0, "ms", "reported", True),
+        _row(f"{name}, p99", p99, "none", 0, "ms", "<= 150", p99 <= 150),
+    ]
 
 
 def kill_test(world: BenchWorld) -> list[Row]:
@@ -181,8 +200,8 @@ def decisions() -> list[Row]:
     return rows
 
 
-ALONE = {"decide": decisions}
-"""Parts that need no Kafka."""
+ALONE = {"decide": decisions, "wide": many_partitions}
+"""Parts that need no Kafka, or bring one of their own."""
 PARTS = {"throughput": throughput, "beside": beside, "latency": latency, "kills": kill_test}
 
 

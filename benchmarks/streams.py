@@ -32,7 +32,7 @@ def streams_latency(world: BenchWorld, first: int, run: str, commit_ms: int | No
     source, sink = _topics(world, run)
     with _running(world, run, commit_ms, "latest"):
         time.sleep(8)
-        return paced(world, first, source, sink)
+        return paced(world, first, [(source, "account")], [sink])
 
 
 def streams_rate(world: BenchWorld, run: str, count: int, commit_ms: int | None = None) -> float:

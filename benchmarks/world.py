@@ -26,10 +26,10 @@ FOREIGN = 10
 class BenchWorld:
     """Kafka and what is measured on it."""
 
-    def __init__(self, home: Path) -> None:
-        settings = Settings(home=home, map_dir=MAP, slots=PARTITIONS, partitions=PARTITIONS)
+    def __init__(self, home: Path, map_dir: Path = MAP, slots: int = PARTITIONS) -> None:
+        settings = Settings(home=home, map_dir=map_dir, slots=slots, partitions=PARTITIONS)
         self.machine = Machine(settings.model_copy(update={"bootstrap": ""}), say=lambda _: None)
-        self.registry = FileRegistry(MAP)
+        self.registry = FileRegistry(map_dir)
 
     def __enter__(self) -> Self:
         self.machine.start_kafka()
@@ -52,13 +52,13 @@ class BenchWorld:
         return self.machine.settings.access(user).librdkafka_options()
 
     def record(
-        self, number: int, at_ms: int = 0, *, foreign: bool = False
+        self, number: int, at_ms: int = 0, *, foreign: bool = False, object_name: str = "account"
     ) -> tuple[str, bytes, bytes, list[tuple[str, bytes]]]:
         """(writer, key, value, headers) of the n-th record; the same for everybody."""
         key = f"account-{number % KEYS:06d}"
         system = "shop" if foreign and number % FOREIGN == FOREIGN - 1 else "crm"
         value = self.registry.codec.encode(
-            200,
+            self.registry.latest(object_name).schema_id,
             {
                 "account_id": key,
                 "name": f"Example Trading {number}",
@@ -73,7 +73,7 @@ class BenchWorld:
         headers = change_headers(
             event_id=f"seq:0:{number:016d}",
             system=system,
-            object_name="account",
+            object_name=object_name,
             time_ms=at_ms or 1_764_000_000_000,
             fields=None,
         )
