@@ -49,14 +49,16 @@ class Request:
 class Fault:
     """What happens to requests of one kind, or to the responses to them."""
 
-    api: int
+    api: Api
     client: str = ""
     """Only those of clients whose id begins so."""
     on: Literal["request", "response"] = "response"
     delay_s: float = 0.0
     """It is held back so long, and with it what comes behind it on that connection."""
     lost: Literal["", "closed", "silent"] = ""
-    """Lost: the connection is closed at once, or stays open and silent for ever."""
+    """Lost: the connection is closed, or stays open and silent for ever."""
+    broken: bool = False
+    """A delayed request whose connection is closed at once: the client knows of nothing, the request arrives."""
     times: int | None = 1
     """How often; None = always."""
     probability: float = 1.0
@@ -213,6 +215,8 @@ class _Connection:
                 self._proxy.requests[request.api, request.client] += 1
             fault = self._proxy.strike(request, "request")
             if fault is not None:
+                if fault.broken:
+                    self._client_out.close()
                 await asyncio.sleep(fault.delay_s)
                 if self._lose(fault):
                     continue

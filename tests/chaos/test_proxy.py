@@ -152,6 +152,16 @@ def test_a_delayed_request_arrives_although_its_client_has_left(
     assert broker.heard == [head(26, 1)]
 
 
+def test_a_delayed_request_arrives_behind_a_broken_connection(
+    proxy: Proxy, broker: Echo, client: socket.socket
+) -> None:
+    proxy.add(Fault(api=Api.END_TXN, on="request", delay_s=0.3, broken=True))
+    assert ask(client, head(26, 1)) is None
+    assert broker.heard == []
+    time.sleep(0.6)
+    assert broker.heard == [head(26, 1)]
+
+
 def test_other_clients_are_left_alone(proxy: Proxy, client: socket.socket) -> None:
     fault = proxy.add(Fault(api=Api.END_TXN, client="gate-slot-2", lost="closed", times=None))
     assert ask(client, head(26, 1)) is not None
