@@ -191,6 +191,7 @@ def test_the_gate_loses_doubles_and_disorders_nothing(estate: Estate, proxy: Pro
     while len(estate.events("slot.opened")) - opened < ends:  # the test's own time ends it
         time.sleep(0.2)
     assert failures(estate) - failed == ends
+    assert estate.events("lane.kafka_away") == [], "nothing else of the gate has suffered"
 
 
 def failures(estate: Estate) -> int:
