@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from time import sleep
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from broker import topics
@@ -69,7 +69,7 @@ def published_map(access: KafkaAccess) -> tuple[int, str]:
     try:
         place = TopicPartition(topics.OWNERSHIP_MAP, 0)
         _await_topic(consumer)
-        low, high = consumer.get_watermark_offsets(place, timeout=TIMEOUT_S)
+        low, high = _ends(consumer, place)
         if low == high:
             return 0, ""
         consumer.assign([TopicPartition(topics.OWNERSHIP_MAP, 0, high - 1)])
@@ -102,6 +102,21 @@ def _await_topic(consumer: Consumer) -> None:
         "Make it and its ACLs with `solesource prepare`."
     )
     raise KafkaRefused(msg)
+
+
+def _ends(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
+    """First and next offset. The broker that leads may hear of an ACL later than the one that was asked before."""
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            low, high = consumer.get_watermark_offsets(place, timeout=TIMEOUT_S)
+        except KafkaException as error:
+            if attempt == ATTEMPTS or error.args[0].code() != KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                raise
+            sleep(RETRY_S)
+        else:
+            return low, high
 
 
 def publish_map(access: KafkaAccess, documents: Mapping[str, str], by: str) -> int:

@@ -12,11 +12,10 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
-
 from broker import topics
 from broker.access import KafkaAccess
 from broker.gate.outgoing import ENVELOPE, Destination, Outgoing
+from broker.lane.end_txn import EndOnceProducer
 from schemas.registry import envelopes
 
 BATCH_BYTES_MAX = 1024 * 1024
@@ -40,8 +39,8 @@ class Transactions:
         self._access, self._name = access, name
         self._producer = self._make()
 
-    def _make(self) -> AIOKafkaProducer:
-        return AIOKafkaProducer(
+    def _make(self) -> EndOnceProducer:
+        return EndOnceProducer(
             **self._access.client_options(),
             client_id=self._name,
             acks="all",
@@ -72,7 +71,10 @@ class Transactions:
         return Batches(self._producer)
 
     async def send(self, batches: Batches) -> None:
-        """Write the batches in one transaction. Any exception: nothing of it is to be relied on."""
+        """Write the batches in one transaction. Any exception: nothing of it is to be relied on.
+
+        EndUnknownError: it may or may not have been committed. After any, this producer is of no more use.
+        """
         producer, filled = self._producer, batches.all()
         for topic, _, _ in filled:
             # Known topics answer at once. One that we may not write is said here; its batch would look for a leader
@@ -138,7 +140,7 @@ class SlotWriter(Transactions):
 class Batches:
     """The batches of one transaction while they are filled."""
 
-    def __init__(self, producer: AIOKafkaProducer) -> None:
+    def __init__(self, producer: EndOnceProducer) -> None:
         self._producer = producer
         self._open: dict[tuple[str, int], Any] = {}
         self._full: list[tuple[str, int, Any]] = []
