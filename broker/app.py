@@ -73,6 +73,7 @@ def make_app(settings: Settings) -> Any:
                 metrics.committed,
                 settings.mask_key,
                 settings.home / "gate",
+                settings.states_in_memory,
                 **kwargs,
             )
 

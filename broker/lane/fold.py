@@ -1,6 +1,7 @@
-"""What a slot knew of a record, folded from the log: authoritative records in their order, then the last memory.
+"""What a slot knew of a record, folded from the log: its memories in their order, then its authoritative records.
 
-Pure. Must give what judging had left behind: a property test compares them.
+Pure. Must give what judging had left behind, from the beginning of the log as from any batch on: property tests compare
+them. Memories come first, so that none has to be held back until the last authoritative record is read.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ def revised(before: RecordState, value: bytes | None, headers: Headers) -> Recor
         recent = ()
     elif before.value is not None and before.value != value:
         recent = remembered(recent, before.value, envelope.ingress_ms)
-    return RecordState(value=value, revision=envelope.revision, owners=envelope.owners, recent=recent)
+    after = RecordState(value, envelope.revision, envelope.owners, recent, before.memory)
+    return after if value is not None else remembering(after, before.memory)
 
 
 def remembering(state: RecordState, memory: Memory) -> RecordState:

@@ -36,6 +36,7 @@ from broker.gate.watch import Watch, watched
 from broker.lane import alarms
 from broker.lane.ledger import chain_of
 from broker.lane.memory import Shelf, SlotMemory
+from broker.lane.states import States
 from broker.rules import Rules
 from schemas.errors import SchemaError
 from schemas.keys import partition_of
@@ -85,7 +86,7 @@ class _Input:
     """None = commands."""
     shelf: Shelf
     plan: ExpressPlan | None
-    known: Mapping[bytes, RecordState]
+    known: States
     pending: dict[bytes, RecordState]
     partitions: int | None
     read_to: int = 0

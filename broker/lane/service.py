@@ -10,6 +10,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from mode import Service
 
 from broker import topics
 from broker.access import KafkaAccess
+from broker.lane.disk import StatesOnDisk
 from broker.lane.generations import Generations
 from broker.lane.judge import Judged
 from broker.lane.maps import MapFollower
@@ -28,6 +30,7 @@ from broker.lane.projector import MaskKey, Projector
 from broker.lane.replay import reader_of
 from broker.lane.seat import Seats
 from broker.lane.slot import Batch, Slot
+from broker.lane.states import Room
 
 GROUP = "gate"
 SESSION_MS = 6000
@@ -50,11 +53,14 @@ class Lane(Service):
         committed: Callable[[int, Judged], None],
         mask_key: MaskKey,
         folder: Path,
+        states_in_memory: int,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self._mask_key = mask_key
         self._seats = Seats(folder, GROUP)
+        self._states_folder = folder / "state"
+        self._room = Room(states_in_memory)
         self._access = access
         self._slot_count = slots
         self._submit = submit
@@ -151,7 +157,8 @@ class Lane(Service):
         """Take over slots."""
         for number in numbers:
             assert self.maps is not None
-            slot = Slot(number, self._access, self.maps, self._submit, self.worker, self._committed)
+            states = partial(StatesOnDisk, self._states_folder, number, self._room)
+            slot = Slot(number, self._access, self.maps, self._submit, self.worker, self._committed, states)
             slot.set_inputs(self._inputs.get(number, ()), self._partitions)
             self.slots[number] = (slot, asyncio.create_task(self._keep_open(slot)))
             projector = Projector(number, self._access, self.maps, self._mask_key)

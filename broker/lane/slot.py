@@ -18,6 +18,7 @@ from aiokafka.errors import OffsetOutOfRangeError
 from broker import topics
 from broker.access import KafkaAccess
 from broker.lane.cycles import look_for_cycles
+from broker.lane.disk import StatesOnDisk
 from broker.lane.halts import Halts
 from broker.lane.judge import Judge, Judged
 from broker.lane.maps import MapFollower
@@ -52,6 +53,7 @@ class Slot:
         submit: Callable[[Batch], Awaitable[None]],
         worker: str,
         committed: Callable[[int, Judged], None],
+        states: Callable[[], StatesOnDisk],
     ) -> None:
         self.number = number
         self._access = access
@@ -59,6 +61,7 @@ class Slot:
         self._submit = submit
         self._worker = worker
         self._committed = committed
+        self._states = states
         self._inputs: dict[TopicPartition, tuple[str, int]] = {}
         self._partitions: dict[str, int] = {}
         self._changed_inputs = asyncio.Event()
@@ -86,13 +89,15 @@ class Slot:
             return
         writer = SlotWriter(self._access, self.number)
         await writer.start()  # I3: fences the former worker before anything is read
+        states = self._states()
         try:
-            await self._work(writer)
+            await self._work(writer, states)
         finally:
+            await states.close()
             await writer.stop()
 
-    async def _work(self, writer: SlotWriter) -> None:
-        memory = await rebuild(self._access, self.number, set(self._inputs.values()))
+    async def _work(self, writer: SlotWriter, states: StatesOnDisk) -> None:
+        memory = await rebuild(self._access, self.number, set(self._inputs.values()), states)
         await self._maps.at_least(memory.map_version)  # never with an older map than the slot's last batch
         memory.partitions = dict(self._partitions)
         judge = Judge(memory, self._worker)
@@ -103,24 +108,24 @@ class Slot:
         try:
             while not self._stop.is_set():
                 if self._changed_inputs.is_set() or not consumer.assignment():
-                    await self._assign(consumer, judge)
+                    await self._assign(consumer, judge, states)
                 await halts.refresh(memory.connections)
-                await self._round(consumer, halts, writer, judge)
+                await self._round(consumer, halts, writer, judge, states)
                 look_for_cycles()
         finally:
             await consumer.stop()
             log.info("slot.closed", slot=self.number, sequence=memory.sequence)
 
-    async def _assign(self, consumer: Any, judge: Judge) -> None:
+    async def _assign(self, consumer: Any, judge: Judge, states: StatesOnDisk) -> None:
         self._changed_inputs.clear()
         memory = judge.memory
         memory.partitions = dict(self._partitions)
         shelves = set(self._inputs.values()) - memory.states.keys()
-        if shelves and memory.sequence:
+        if shelves:
             extra = reader_of(self._access)
             await extra.start()
             try:
-                await load_shelves(extra, memory, shelves)
+                await load_shelves(self._access, extra, memory, shelves, states)
             finally:
                 await extra.stop()
         places = [place for place in self._inputs if place not in self.parked]
@@ -147,7 +152,9 @@ class Slot:
             what_to_do="Changes were deleted before they were judged. Publish them again, then reset.",
         )
 
-    async def _round(self, consumer: Any, halts: Halts, writer: SlotWriter, judge: Judge) -> None:
+    async def _round(
+        self, consumer: Any, halts: Halts, writer: SlotWriter, judge: Judge, states: StatesOnDisk
+    ) -> None:
         try:
             fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=FETCH_RECORDS_MAX)
         except OffsetOutOfRangeError as error:
@@ -164,8 +171,9 @@ class Slot:
             batch = Batch(judge, rules, records, asyncio.get_running_loop().create_future())
             await self._submit(batch)
             judged = await batch.judged
-            await writer.commit(judged.outgoing, judged.ledger)
+            moved = await writer.commit(judged.outgoing, judged.ledger)
             judge.keep(judged)
+            await states.committed(moved)  # I3: only what is committed
             self._committed(self.number, judged)
 
 
