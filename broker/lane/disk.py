@@ -209,6 +209,8 @@ class StatesOnDisk:
         now_s, dirty = asyncio.get_running_loop().time(), self._dirty
         many = DIRTY_STATES_MAX if self._failing else DIRTY_STATES
         if now_s >= self._due_s or dirty > many:
+            if self._failing:
+                self._open_again()
             await self._write(self._checkpoint())
 
     async def close(self) -> None:
@@ -279,6 +281,23 @@ class StatesOnDisk:
         self._marked, self._failing = marked, False
         for states in self._shelves.values():
             states.written()
+
+    def _open_again(self) -> None:
+        """After a write that failed RocksDB takes no other one; opened again it does, once the disk has room."""
+        probe = self._folder / f"room-{self._slot}"
+        try:
+            probe.write_bytes(bytes(WRITE_BUFFER_BYTES))
+        except OSError:
+            return
+        finally:
+            probe.unlink(missing_ok=True)
+        with contextlib.suppress(Exception):
+            self._database.close()
+        try:
+            self._database = _opened(self._path)
+        except Exception as error:
+            msg = f"states cannot be opened again: {error!s:.200} [states.unusable]"
+            raise StatesUnusable(msg) from error
 
     def _not_written(self, error: Exception, now_s: float) -> None:
         """Nothing is lost, the log has it: go on without, as long as memory lasts."""
