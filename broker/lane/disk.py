@@ -32,7 +32,7 @@ from broker import topics
 from broker.clock import now_ms
 from broker.gate.connections import connections_of, connections_record
 from broker.gate.outgoing import ENVELOPE, Destination
-from broker.gate.state import RecordState
+from broker.gate.state import NO_MEMORY, RecordState
 from broker.lane.checkpoint import Changelogs, Checkpoint, Place, checkpoint_of, doubt
 from broker.lane.memory import Shelf, SlotMemory
 from broker.lane.states import CachedStates, Room
@@ -256,7 +256,7 @@ class StatesOnDisk:
             for key, state in states.dirty.items():
                 place = name + key
                 batch[_STATE + place] = state_bytes(state)
-                if state.memory.waits:
+                if state.memory is not NO_MEMORY and state.memory.waits:
                     batch[_WAITS + place] = b""
                     marked.add(_WAITS + place)
                 elif _WAITS + place in marked:

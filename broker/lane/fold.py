@@ -7,19 +7,19 @@ them. Memories come first, so that none has to be held back until the last autho
 from __future__ import annotations
 
 from broker.gate.state import Memory, RecordState, remembered
-from schemas.authoritative import parse_authoritative
+from schemas.authoritative import parse_revision
 from schemas.envelope import Headers
 
 
 def revised(before: RecordState, value: bytes | None, headers: Headers) -> RecordState:
     """The state after one authoritative record. Raises MalformedEnvelope when the gate did not write it."""
-    envelope = parse_authoritative(headers)
+    revision, owners, ingress_ms = parse_revision(headers)
     recent = before.recent
     if value is None:
         recent = ()
     elif before.value is not None and before.value != value:
-        recent = remembered(recent, before.value, envelope.ingress_ms)
-    after = RecordState(value, envelope.revision, envelope.owners, recent, before.memory)
+        recent = remembered(recent, before.value, ingress_ms)
+    after = RecordState(value, revision, owners, recent, before.memory)
     return after if value is not None else remembering(after, before.memory)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from broker.gate.connections import CONNECTIONS_KEY, Connections, connections_of
 from broker.gate.memory import memory_of
-from broker.gate.state import NO_RECORD, RecordState
+from broker.gate.state import NO_MEMORY, NO_RECORD, RecordState
 from broker.gate.watch import Watch
 from broker.lane import fold
 from broker.lane.states import States
@@ -72,5 +72,7 @@ class SlotMemory:
     def restore(self, shelf: Shelf, key: bytes, state: RecordState) -> None:
         """Put a state found in the log in its place while the slot opens."""
         self.states.setdefault(shelf, {}).update({key: state})
+        if state.memory is NO_MEMORY:
+            return  # by far the most
         waiting = self.waiting.setdefault(shelf, set())
         (waiting.add if state.memory.waits else waiting.discard)(key)
