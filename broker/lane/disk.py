@@ -159,7 +159,7 @@ class StatesOnDisk:
 
     def _believe(self, reason: str, changelogs: Changelogs) -> None:
         """Take up the checkpoint that is there, or begin with nothing."""
-        found = None
+        found = stored = None
         try:
             stored = self._database.get(_CHECKPOINT)
             if stored is not None:
@@ -171,7 +171,7 @@ class StatesOnDisk:
         if found is not None and not reason:
             self._found = found
             return
-        if self._memory.sequence:
+        if self._memory.sequence or stored is not None:
             log.warning("slot.state_rebuilt", slot=self._slot, reason=reason)
         self._database.close()
         self._database = None
@@ -274,7 +274,7 @@ class StatesOnDisk:
         now_s = asyncio.get_running_loop().time()
         self._due_s = now_s + WRITE_S
         try:
-            self._database.write(batch)
+            self._database.write(batch)  # I3: states and where they come from, or neither
         except Exception as error:  # noqa: BLE001 - the library has no kinds of errors
             self._not_written(error, now_s)
             return

@@ -25,7 +25,8 @@ from schemas.registry import envelopes
 log = structlog.get_logger()
 
 _LEDGER_STEP = 64
-_POLL_MS = 1000
+_POLL_MS = 100
+"""The end of a transaction is no record: at the end of a partition a longer wait would be in vain."""
 _SPARE_AFTER = 500
 """Records that are taken in before other slots get their turn."""
 _ALL: Mapping[tuple[str, int], int] = {}
