@@ -53,7 +53,7 @@ async def opened(
             taken_in(memory, outgoing)
             read += 1
             if spare:
-                await states._write(None)
+                await states._write(whole=False)
     await states.loaded(said)
     return memory, read
 

@@ -36,6 +36,8 @@ class Checkpoint:
     chain: bytes
     """Of the slot's last batch that the states hold."""
     written_ms: int
+    waiting: int
+    """How many keys wait."""
     ids: Mapping[str, str]
     offsets: Mapping[Place, int]
     """Next offset of each changelog partition: everything before it is in the states."""
@@ -47,6 +49,7 @@ class Checkpoint:
             "sequence": self.sequence,
             "chain": self.chain.hex(),
             "written_ms": self.written_ms,
+            "waiting": self.waiting,
             "ids": dict(self.ids),
             "offsets": [[*place, offset] for place, offset in self.offsets.items()],
         }
@@ -62,6 +65,7 @@ def checkpoint_of(stored: bytes) -> Checkpoint | None:
         sequence=said["sequence"],
         chain=bytes.fromhex(said["chain"]),
         written_ms=said["written_ms"],
+        waiting=said["waiting"],
         ids=said["ids"],
         offsets={(topic, partition): offset for topic, partition, offset in said["offsets"]},
     )

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -51,8 +51,7 @@ CACHE_BYTES = 32 * 1024 * 1024
 WRITE_BUFFER_BYTES = 8 * 1024 * 1024
 WRITE_BUFFERS_BYTES = 64 * 1024 * 1024
 BLOOM_BITS = 10
-_CHECKPOINT = b"checkpoint"
-_CONNECTIONS, _STATE, _WAITS = b"c", b"s", b"w"
+_CHECKPOINT, _CONNECTIONS, _STATE, _WAITS = b"!", b"c", b"s", b"w"
 log = structlog.get_logger()
 
 
@@ -74,11 +73,13 @@ class StatesOnDisk:
         self._database: Any = None
         self._memory = SlotMemory(slot=slot)
         self._shelves: dict[Shelf, CachedStates] = {}
-        self._found = Checkpoint(0, b"", 0, {}, {})
+        self._found = Checkpoint(0, b"", 0, 0, {}, {})
         self._ids: dict[str, str] = {}
         self._offsets: dict[Place, int] = {}
         self._marked: set[bytes] = set()
         """Keys of which the disk says that they wait."""
+        self._told: dict[bytes, bytes] = {}
+        """Connections as they were at the checkpoint."""
         self._whole = False
         """Whether what is in memory is the end of a batch."""
         self._damage = ""
@@ -112,8 +113,7 @@ class StatesOnDisk:
                 since |= {place: self._found.offsets[place] for place in places}
                 self._recall(shelf, name)
             else:
-                for kind in (_CONNECTIONS, _STATE, _WAITS):
-                    self._database.delete_range(kind + name, kind + name[:-1] + b"\1")
+                self._forget(name)
         return since
 
     async def spare(self) -> None:
@@ -123,14 +123,14 @@ class StatesOnDisk:
         """
         await asyncio.sleep(0)  # other slots are at work
         if self._dirty >= DIRTY_STATES:
-            await self._write(None)
+            await self._write(whole=False)
 
     async def loaded(self, changelogs: Changelogs) -> None:
         """The changelogs were read to their ends: from here on the slot is at the end of a batch, again and again."""
         self._ids |= changelogs.ids
         self._offsets |= changelogs.end
         self._whole = True
-        await self._write(self._checkpoint())
+        await self._write(whole=True)
 
     def _open(self) -> str:
         """Open the slot's folder, or a fresh one; why there cannot be a checkpoint in it, "" = there may be one."""
@@ -165,7 +165,9 @@ class StatesOnDisk:
             if stored is not None:
                 found = checkpoint_of(stored)
                 reason = "it is of another format"
-            reason = doubt(found, self._memory, changelogs, now_ms()) if found else reason or "there is none"
+            self._marked = {key for key, _ in self._under(_WAITS)}
+            self._told = dict(self._under(_CONNECTIONS))
+            reason = self._doubt(found, changelogs) if found else reason or "there is none"
         except Exception as error:  # noqa: BLE001 - the library has no kinds of errors
             reason = f"it cannot be read: {error!s:.200}"
         if found is not None and not reason:
@@ -173,24 +175,39 @@ class StatesOnDisk:
             return
         if self._memory.sequence or stored is not None:
             log.warning("slot.state_rebuilt", slot=self._slot, reason=reason)
+        self._marked, self._told = set(), {}
         self._database.close()
-        self._database = None
-        if not _remove(self._path):
-            self._path = Path(tempfile.mkdtemp(prefix=f"slot-{self._slot}.", dir=self._folder))
-        self._database = _opened(self._path)
+        if _remove(self._path):
+            self._database = _opened(self._path)
+        else:
+            self._fresh()
+
+    def _doubt(self, found: Checkpoint, changelogs: Changelogs) -> str:
+        if found.waiting != len(self._marked):
+            return "what waits is damaged"  # an iterator may end early and say nothing
+        return doubt(found, self._memory, changelogs, now_ms())
+
+    def _under(self, kind: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """What is kept of one kind."""
+        for key, value in self._database.items(from_key=kind):
+            if not key.startswith(kind):
+                return
+            yield key, value
 
     def _recall(self, shelf: Shelf, name: bytes) -> None:
         """What waits, and the connections, as they were at the checkpoint."""
         begin = _WAITS + name
-        waiting = self._memory.waiting.setdefault(shelf, set())
-        for marked in self._database.keys(from_key=begin):
-            if not marked.startswith(begin):
-                break
-            self._marked.add(marked)
-            waiting.add(marked[len(begin) :])
-        connections = self._database.get(_CONNECTIONS + name)
+        waiting = (marked[len(begin) :] for marked in self._marked if marked.startswith(begin))
+        self._memory.waiting.setdefault(shelf, set()).update(waiting)
+        connections = self._told.get(_CONNECTIONS + name)
         if connections is not None:
             self._memory.connections[shelf] = connections_of(envelopes().codec.decode(connections))
+
+    def _forget(self, name: bytes) -> None:
+        """Nothing is believed of a shelf that the checkpoint does not know."""
+        for kind in (_CONNECTIONS, _STATE, _WAITS):
+            self._database.delete_range(kind + name, kind + name[:-1] + b"\1")
+        self._marked = {marked for marked in self._marked if not marked.startswith(_WAITS + name)}
 
     # -- at work
 
@@ -211,7 +228,7 @@ class StatesOnDisk:
         if now_s >= self._due_s or dirty > many:
             if self._failing:
                 self._open_again()
-            await self._write(self._checkpoint())
+            await self._write(whole=True)
 
     async def close(self) -> None:
         """Write what is dirty and let go of the folder. Raises nothing: the log has it all."""
@@ -219,7 +236,7 @@ class StatesOnDisk:
             return
         try:
             if self._whole and not self._damage:
-                await self._write(self._checkpoint())
+                await self._write(whole=True)
         except StatesUnusable as error:
             log.warning("slot.state_not_written", slot=self._slot, error=str(error))
         finally:
@@ -243,12 +260,12 @@ class StatesOnDisk:
             msg = f"a state cannot be read: {self._damage} [states.unusable]"
             raise StatesUnusable(msg) from error
 
-    def _checkpoint(self) -> Checkpoint:
+    def _checkpoint(self, waiting: int) -> Checkpoint:
         memory = self._memory
-        return Checkpoint(memory.sequence, memory.chain, now_ms(), dict(self._ids), dict(self._offsets))
+        return Checkpoint(memory.sequence, memory.chain, now_ms(), waiting, self._ids, self._offsets)
 
-    async def _write(self, checkpoint: Checkpoint | None) -> None:
-        """Write all that is dirty, with this checkpoint or with none; nothing changes meanwhile: the slot waits."""
+    async def _write(self, *, whole: bool) -> None:
+        """Write all that is dirty, with a checkpoint or without; nothing changes meanwhile: the slot waits."""
         batch, marked = WriteBatch(raw_mode=True), set(self._marked)
         done = 0
         for shelf, states in self._shelves.items():
@@ -267,10 +284,10 @@ class StatesOnDisk:
                     await asyncio.sleep(0)
             if shelf in self._memory.connections:
                 batch[_CONNECTIONS + name] = _connections_bytes(self._memory, shelf)
-        if checkpoint is None:
-            del batch[_CHECKPOINT]
+        if whole:
+            batch[_CHECKPOINT] = self._checkpoint(len(marked)).encode()
         else:
-            batch[_CHECKPOINT] = checkpoint.encode()
+            del batch[_CHECKPOINT]
         now_s = asyncio.get_running_loop().time()
         self._due_s = now_s + WRITE_S
         try:

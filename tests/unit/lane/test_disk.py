@@ -29,7 +29,7 @@ from tests.unit.lane.test_fold import FULL
 
 ROOM = Room(1000)
 AUTHORITATIVE, STATE = PLACES[Destination.AUTHORITATIVE], PLACES[Destination.STATE]
-CHECKPOINT = Checkpoint(3, b"c", 1000, IDS, dict.fromkeys(PLACES.values(), 5))
+CHECKPOINT = Checkpoint(3, b"c", 1000, 0, IDS, dict.fromkeys(PLACES.values(), 5))
 LOG = Changelogs(IDS, dict.fromkeys(PLACES.values(), 0), dict.fromkeys(PLACES.values(), 9))
 
 
@@ -139,6 +139,28 @@ def test_a_state_that_cannot_be_read_is_gone_at_the_next_opening(tmp_path: Path)
         states = StatesOnDisk(tmp_path, 0, ROOM)
         found, _ = await opened(states, bench)
         assert found.states[SHELF].get(b"C-1") == bench.state()
+        await states.close()
+
+    asyncio.run(scenario())
+
+
+def test_what_waits_is_complete_or_not_believed(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        bench, states = Bench(), StatesOnDisk(tmp_path, 0, ROOM)
+        bench.memory, _ = await opened(states, bench)
+        await judged(bench, states, bench.upsert("erp", "seq:0:01", {"credit_limit": None}))
+        assert bench.memory.waiting[SHELF] == {b"C-1"}
+        await states.close()
+        states = StatesOnDisk(tmp_path, 0, ROOM)
+        found, read = await opened(states, bench)
+        assert read == 0 and found.waiting[SHELF] == {b"C-1"}
+        del states._database[b"wcustomer/0\0C-1"]
+        await killed(states)
+        states = StatesOnDisk(tmp_path, 0, ROOM)
+        with capture_logs() as logs:
+            found, read = await opened(states, bench)
+        assert [line["reason"] for line in logs] == ["what waits is damaged"]
+        assert read == 1 and found.waiting[SHELF] == {b"C-1"}
         await states.close()
 
     asyncio.run(scenario())
