@@ -3,36 +3,27 @@
 A copy, never the truth: what cannot be believed is thrown away and read from the log again. Only committed batches are
 written: all that is dirty, and the checkpoint, in one step, so that the disk always shows the end of some batch (I3).
 That step holds Python's lock whatever thread it runs in; so it is kept small, and what leads to it is done in slices
-between which other slots get their turn. The only module that knows RocksDB.
+between which other slots get their turn.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import structlog
-from rocksdict import (
-    BlockBasedOptions,
-    Cache,
-    DBCompressionType,
-    Options,
-    Rdict,
-    WriteBatch,
-    WriteBufferManager,
-)
 
 from broker import topics
 from broker.clock import now_ms
 from broker.gate.connections import connections_of, connections_record
 from broker.gate.outgoing import ENVELOPE, Destination
 from broker.gate.state import NO_MEMORY, RecordState
+from broker.lane import rocks
 from broker.lane.checkpoint import Changelogs, Checkpoint, Place, checkpoint_of, doubt
 from broker.lane.memory import Shelf, SlotMemory
 from broker.lane.states import CachedStates, Room
@@ -47,10 +38,6 @@ DIRTY_STATES_MAX = 50_000
 """More are not kept when they cannot be written: then the slot fails."""
 SLICE = 200
 COMPLAIN_S = 60.0
-CACHE_BYTES = 32 * 1024 * 1024
-WRITE_BUFFER_BYTES = 8 * 1024 * 1024
-WRITE_BUFFERS_BYTES = 64 * 1024 * 1024
-BLOOM_BITS = 10
 _CHECKPOINT, _CONNECTIONS, _STATE, _WAITS = b"!", b"c", b"s", b"w"
 log = structlog.get_logger()
 
@@ -136,16 +123,16 @@ class StatesOnDisk:
         """Open the slot's folder, or a fresh one; why there cannot be a checkpoint in it, "" = there may be one."""
         self._folder.mkdir(parents=True, exist_ok=True)
         for left in self._folder.glob(f"slot-{self._slot}.*"):
-            _remove(left)  # what is in use stays
+            rocks.remove(left)  # what is in use stays
         reason = ""
         try:
-            self._database = _opened(self._own)
+            self._database = rocks.opened(self._own)
             return ""
         except Exception as error:  # noqa: BLE001 - the library has no kinds of errors
             reason = f"it cannot be opened: {error!s:.200}"
         try:
-            if _remove(self._own):
-                self._database = _opened(self._own)
+            if rocks.remove(self._own):
+                self._database = rocks.opened(self._own)
             else:  # another process works with it, perhaps one that does not know yet that it lost the slot
                 self._fresh()
         except Exception as error:
@@ -155,7 +142,7 @@ class StatesOnDisk:
 
     def _fresh(self) -> None:
         self._path = Path(tempfile.mkdtemp(prefix=f"slot-{self._slot}.", dir=self._folder))
-        self._database = _opened(self._path)
+        self._database = rocks.opened(self._path)
 
     def _believe(self, reason: str, changelogs: Changelogs) -> None:
         """Take up the checkpoint that is there, or begin with nothing."""
@@ -177,8 +164,8 @@ class StatesOnDisk:
             log.warning("slot.state_rebuilt", slot=self._slot, reason=reason)
         self._marked, self._told = set(), {}
         self._database.close()
-        if _remove(self._path):
-            self._database = _opened(self._path)
+        if rocks.remove(self._path):
+            self._database = rocks.opened(self._path)
         else:
             self._fresh()
 
@@ -245,7 +232,7 @@ class StatesOnDisk:
             with contextlib.suppress(Exception):
                 self._database.close()
             if self._damage or self._path != self._own:
-                _remove(self._path)
+                rocks.remove(self._path)
 
     @property
     def _dirty(self) -> int:
@@ -266,7 +253,7 @@ class StatesOnDisk:
 
     async def _write(self, *, whole: bool) -> None:
         """Write all that is dirty, with a checkpoint or without; nothing changes meanwhile: the slot waits."""
-        batch, marked = WriteBatch(raw_mode=True), set(self._marked)
+        batch, marked = rocks.batch(), set(self._marked)
         done = 0
         for shelf, states in self._shelves.items():
             name = _name(shelf)
@@ -303,7 +290,7 @@ class StatesOnDisk:
         """After a write that failed RocksDB takes no other one; opened again it does, once the disk has room."""
         probe = self._folder / f"room-{self._slot}"
         try:
-            probe.write_bytes(bytes(WRITE_BUFFER_BYTES))
+            probe.write_bytes(bytes(rocks.WRITE_BUFFER_BYTES))
         except OSError:
             return
         finally:
@@ -311,7 +298,7 @@ class StatesOnDisk:
         with contextlib.suppress(Exception):
             self._database.close()
         try:
-            self._database = _opened(self._path)
+            self._database = rocks.opened(self._path)
         except Exception as error:
             msg = f"states cannot be opened again: {error!s:.200} [states.unusable]"
             raise StatesUnusable(msg) from error
@@ -340,44 +327,3 @@ def _connections_bytes(memory: SlotMemory, shelf: Shelf) -> bytes:
     registry = envelopes()
     number = registry.id_of(ENVELOPE[Destination.STATE])
     return registry.codec.encode(number, connections_record(memory.connections[shelf]))
-
-
-@cache
-def _shared() -> tuple[Any, Any]:
-    """What all slots of a worker share: the cache of blocks, and room for what is written and not yet in a file."""
-    return Cache(CACHE_BYTES), WriteBufferManager(WRITE_BUFFERS_BYTES, False)
-
-
-def _opened(path: Path) -> Any:
-    blocks, buffers = _shared()
-    table = BlockBasedOptions()
-    table.set_block_cache(blocks)
-    table.set_bloom_filter(BLOOM_BITS, False)
-    table.set_cache_index_and_filter_blocks(True)
-    table.set_pin_l0_filter_and_index_blocks_in_cache(True)
-    options = Options(raw_mode=True)
-    options.create_if_missing(True)
-    options.set_block_based_table_factory(table)
-    options.set_compression_type(DBCompressionType.lz4())
-    options.set_write_buffer_size(WRITE_BUFFER_BYTES)
-    options.set_write_buffer_manager(buffers)
-    options.set_max_write_buffer_number(4)
-    options.set_level_zero_slowdown_writes_trigger(40)  # a write that waits would hold up all slots
-    options.set_level_zero_stop_writes_trigger(80)
-    options.set_max_background_jobs(2)
-    options.set_max_open_files(128)
-    options.set_max_total_wal_size(4 * WRITE_BUFFER_BYTES)
-    options.set_keep_log_file_num(2)
-    options.set_max_log_file_size(1024 * 1024)
-    options.set_stats_dump_period_sec(0)
-    return Rdict(str(path), options=options)
-
-
-def _remove(path: Path) -> bool:
-    """Delete a folder of states; False = a process works with it."""
-    try:
-        Rdict.destroy(str(path), Options(raw_mode=True))
-    except Exception:  # noqa: BLE001 - the library has no kinds of errors
-        return False
-    shutil.rmtree(path, ignore_errors=True)
-    return True

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.lane import disk
@@ -17,7 +17,7 @@ from broker.lane.disk import StatesOnDisk
 from broker.lane.memory import SlotMemory
 from broker.lane.states import Room
 from tests.gate_parts import Bench
-from tests.histories import FEWER, histories, laws, record_of, rules_of_law
+from tests.histories import histories, laws, record_of, rules_of_law
 from tests.on_disk import judged, killed, opened
 from tests.oracle_words import Law, Step
 from tests.reopened import SHELF, reopened
@@ -32,7 +32,7 @@ def same(found: SlotMemory, known: SlotMemory, keys: set[bytes]) -> None:
 
 
 @pytest.mark.timeout(900)
-@FEWER
+@settings(max_examples=max(min(25, settings().max_examples), settings().max_examples // 8))
 @given(
     law=laws(),
     history=histories(),
