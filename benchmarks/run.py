@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks import decide, streams, wide
+from benchmarks import decide, state, streams, wide
 from benchmarks.kills import CHANGES, killed
 from benchmarks.latency import gate_latency
 from benchmarks.throughput import OURS, faust_rate, gate_rate, passthrough_rate
@@ -200,9 +200,40 @@ def decisions() -> list[Row]:
     return rows
 
 
+def states(world: BenchWorld) -> list[Row]:
+    """States on disk with very many records: memory of a worker, and how long opening takes."""
+    found = state.measured(world)
+    print(f"states: {found}", flush=True)
+    many = f"{state.RECORDS:,} records"
+    bars = (
+        ("resident memory, just opened from the log", found.opened_mib, "MiB", 700.0),
+        (f"resident memory, after {2 * state.CHANGES:,} changes", found.worked_mib, "MiB", 700.0),
+        ("start without a checkpoint", found.from_log_s, "s", 60.0),
+        ("start with a checkpoint", found.after_stop_s, "s", 5.0),
+        ("start after a SIGKILL", found.after_kill_s, "s", 60.0),
+    )
+    rows = [
+        _row(f"{name}; {many}", value, "none", 0, unit, f"<= {bar:g}", value <= bar)
+        for name, value, unit, bar in bars
+    ]
+    rate = found.changes_per_s
+    return [
+        *rows,
+        _row(
+            f"changes of records that are on disk only; {many}",
+            rate,
+            "none",
+            0,
+            "changes/s",
+            "reported",
+            True,
+        ),
+    ]
+
+
 ALONE = {"decide": decisions, "wide": many_partitions}
 """Parts that need no Kafka, or bring one of their own."""
-PARTS = {"throughput": throughput, "beside": beside, "latency": latency, "kills": kill_test}
+PARTS = {"throughput": throughput, "beside": beside, "latency": latency, "kills": kill_test, "states": states}
 
 
 def main(wanted: Sequence[str]) -> int:

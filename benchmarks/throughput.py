@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.world import BenchWorld
+from benchmarks.world import KEYS, BenchWorld
 from schemas.registry import envelopes
 
 OURS, FAUST, PASSED = 150_000, 30_000, 150_000
@@ -19,10 +19,12 @@ POLL_S = 2.0
 PEER = Path(__file__).parent / "peers" / "stock_faust.py"
 
 
-def gate_rate(world: BenchWorld, first: int, count: int = OURS, *, foreign: bool = False) -> float:
+def gate_rate(
+    world: BenchWorld, first: int, count: int = OURS, *, foreign: bool = False, keys: int = KEYS
+) -> float:
     """Changes per second of one gate worker, by the broker's append times of its ledger records."""
     before = sum(entry["received"] for _, entry in _ledger(world))
-    world.fill(first, count, foreign=foreign)
+    world.fill(first, count, foreign=foreign, keys=keys)
     world.start_gate()
     try:
         deadline = time.monotonic() + 180

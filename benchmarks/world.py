@@ -52,10 +52,16 @@ class BenchWorld:
         return self.machine.settings.access(user).librdkafka_options()
 
     def record(
-        self, number: int, at_ms: int = 0, *, foreign: bool = False, object_name: str = "account"
+        self,
+        number: int,
+        at_ms: int = 0,
+        *,
+        foreign: bool = False,
+        object_name: str = "account",
+        keys: int = KEYS,
     ) -> tuple[str, bytes, bytes, list[tuple[str, bytes]]]:
         """(writer, key, value, headers) of the n-th record; the same for everybody."""
-        key = f"account-{number % KEYS:06d}"
+        key = f"account-{number % keys:06d}"
         system = "shop" if foreign and number % FOREIGN == FOREIGN - 1 else "crm"
         value = self.registry.codec.encode(
             self.registry.latest(object_name).schema_id,
@@ -79,7 +85,15 @@ class BenchWorld:
         )
         return system, key.encode(), value, headers
 
-    def fill(self, first: int, count: int, one_topic: str | None = None, *, foreign: bool = False) -> None:
+    def fill(
+        self,
+        first: int,
+        count: int,
+        one_topic: str | None = None,
+        *,
+        foreign: bool = False,
+        keys: int = KEYS,
+    ) -> None:
         """Publish records: to each writer's own topic, or all into one (for peers that know no writers' topics)."""
         producer = Producer(
             {
@@ -90,7 +104,7 @@ class BenchWorld:
             }
         )
         for number in range(first, first + count):
-            system, key, value, headers = self.record(number, foreign=foreign)
+            system, key, value, headers = self.record(number, foreign=foreign, keys=keys)
             topic = one_topic or f"changes.{system}.account"
             producer.produce(topic, value, key, partition_of(key, PARTITIONS), headers=headers)
             if number % 1000 == 0:

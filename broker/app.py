@@ -78,6 +78,7 @@ def make_app(settings: Settings) -> Any:
                 settings.mask_key,
                 settings.home / "gate",
                 settings.replicas,
+                settings.states_in_memory,
                 **kwargs,
             )
 

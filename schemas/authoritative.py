@@ -26,6 +26,8 @@ from schemas.envelope import SPECVERSION, Headers, field_set, format_time, parse
 from schemas.errors import MalformedEnvelope
 
 GATE_SOURCE = b"/solesource"
+Owners = tuple[tuple[str, str, frozenset[str] | None], ...]
+"""(system of record, its last accepted event id, fields; None = every field not named elsewhere)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,7 @@ class AuthoritativeEnvelope:
     """(system, event id) of the change that caused this revision."""
     revision: int
     changed: frozenset[str]
-    owners: tuple[tuple[str, str, frozenset[str] | None], ...]
-    """(system of record, its last accepted event id, fields; None = every field not named elsewhere)."""
+    owners: Owners
     map_version: int
     ingress_ms: int
     reassert: tuple[str, frozenset[str]] | None
@@ -66,7 +67,7 @@ def format_owners(owners: Iterable[tuple[str, str, frozenset[str] | None]]) -> b
 
 
 @lru_cache(maxsize=16384)
-def parse_owners(text: bytes) -> tuple[tuple[str, str, frozenset[str] | None], ...]:
+def parse_owners(text: bytes) -> Owners:
     """The inverse of `format_owners`."""
     if not text:
         return ()
@@ -114,6 +115,26 @@ def authoritative_headers(
     return headers
 
 
+def parse_revision(headers: Headers) -> tuple[int, Owners, int]:
+    """(revision, owners, append time in ms of the change): all of an authoritative record's headers that a state holds.
+
+    In a third of the time of `parse_authoritative`. MalformedEnvelope if it was not written by the gate.
+    """
+    found: Mapping[str, bytes] = dict(headers)
+    try:
+        ingress = found["ce_decision"].partition(b":")[2]
+        return int(found["ce_revision"]), parse_owners(found["ce_owners"]), int(ingress)
+    except (KeyError, ValueError) as error:
+        raise _malformed(error) from error
+
+
+def _malformed(error: Exception) -> MalformedEnvelope:
+    return MalformedEnvelope(
+        f"not an authoritative record: {error!s:.80}",
+        "Only the gate may write this topic; check its ACLs with `solesource doctor`.",
+    )
+
+
 def parse_authoritative(headers: Headers) -> AuthoritativeEnvelope:
     """Read the headers of an authoritative record; MalformedEnvelope if it was not written by the gate."""
     found: Mapping[str, bytes] = dict(headers)
@@ -136,7 +157,4 @@ def parse_authoritative(headers: Headers) -> AuthoritativeEnvelope:
             sequence=int(found["ce_sequence"]) if "ce_sequence" in found else None,
         )
     except (KeyError, ValueError) as error:
-        msg = f"not an authoritative record: {error!s:.80}"
-        raise MalformedEnvelope(
-            msg, "Only the gate may write this topic; check its ACLs with `solesource doctor`."
-        ) from error
+        raise _malformed(error) from error

@@ -246,7 +246,7 @@ class Bench:
         return Seen(outcome, reason, judged, before, self.state(key))
 
     def state(self, key: bytes = b"C-1") -> RecordState:
-        return self.memory.states.get(("customer", 0), {}).get(key, NO_RECORD)
+        return self.memory.states.get(("customer", 0), {}).get(key) or NO_RECORD
 
     def values(self, key: bytes = b"C-1") -> dict[str, Any] | None:
         """The authoritative values now."""

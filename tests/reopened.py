@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-from broker.gate.connections import CONNECTIONS_KEY, connections_of
-from broker.gate.memory import memory_of
-from broker.gate.outgoing import Destination
-from broker.gate.state import NO_RECORD, Memory
-from broker.lane.fold import remembering, revised
+from broker.gate.outgoing import Destination, Outgoing
 from broker.lane.memory import SlotMemory
-from schemas.registry import envelopes
 from tests.gate_parts import Bench, encoded
 
 SHELF = ("customer", 0)
 
 
+def taken_in(found: SlotMemory, outgoing: Outgoing) -> None:
+    """One record that the gate wrote, as a slot that opens reads it."""
+    value = encoded(outgoing)
+    if outgoing.destination is Destination.AUTHORITATIVE:
+        found.revise(SHELF, outgoing.key, value, outgoing.headers)
+    elif outgoing.destination is Destination.STATE:
+        found.remember(SHELF, outgoing.key, value or b"")
+
+
 def reopened(bench: Bench) -> SlotMemory:
     """What another worker knows of the bench's slot after reading its log. I3"""
-    codec, kept = envelopes().codec, bench.memory
-    found = SlotMemory(slot=kept.slot, partitions=dict(kept.partitions))
-    memories: dict[bytes, Memory] = {}
-    for _, outgoing in bench.written:
-        if outgoing.destination is Destination.AUTHORITATIVE:
-            before = found.states.get(SHELF, {}).get(outgoing.key, NO_RECORD)
-            found.restore(SHELF, outgoing.key, revised(before, encoded(outgoing), outgoing.headers))
-        elif outgoing.destination is Destination.STATE:
-            record = codec.decode(encoded(outgoing) or b"")
-            if outgoing.key == CONNECTIONS_KEY:
-                found.connections[SHELF] = connections_of(record)
-            else:
-                memories[outgoing.key] = memory_of(record)
-    for key, memory in memories.items():
-        state = found.states.get(SHELF, {}).get(key, NO_RECORD)
-        found.restore(SHELF, key, remembering(state, memory))
+    found = SlotMemory(slot=bench.memory.slot, partitions=dict(bench.memory.partitions))
+    for destination in (Destination.STATE, Destination.AUTHORITATIVE):
+        for _, outgoing in bench.written:
+            if outgoing.destination is destination:
+                taken_in(found, outgoing)
     if bench.ledger:
         last = bench.ledger[-1]
         found.positions, found.gate_time_ms = dict(last["positions"]), last["gate_time_ms"]

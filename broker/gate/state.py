@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from schemas import authoritative
+
 RECENT_MAX = 64
 RECENT_MS = 3_600_000
 """Replaced values are kept for an hour. `min.compaction.lag.ms` keeps them in the log for a day longer, so
@@ -21,8 +23,7 @@ WAR_AT = 5
 """At so many re-assertions of one field to one system without a quiet time, people are told: a write war."""
 PROPOSAL_MS = 7 * 24 * 3_600_000
 
-Owners = tuple[tuple[str, str, frozenset[str] | None], ...]
-"""(system of record, its last accepted event id, fields; None = every field not named elsewhere)."""
+Owners = authoritative.Owners
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,16 +1,28 @@
-"""Reads whole topics as they are now, for commands that explain and verify. Committed records only; changes nothing."""
+"""Reads topics as they are now: what they hold, and their ids. Committed records only; changes nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from broker.access import KafkaAccess
 from broker.kafka.admin import KafkaRefused
 
 TIMEOUT_S = 20.0
+
+
+def topic_ids(access: KafkaAccess, names: Collection[str]) -> dict[str, str]:
+    """Topic to the id that Kafka gave it: made anew, it has another. Raises KafkaRefused when Kafka does not say."""
+    admin = AdminClient(access.librdkafka_options())
+    try:
+        asked = admin.describe_topics(TopicCollection(sorted(names)), request_timeout=TIMEOUT_S)
+        return {name: str(found.result().topic_id) for name, found in asked.items()}
+    except KafkaException as error:
+        msg = f"topics cannot be described: {error.args[0].str()} [kafka.refused] Check that Kafka runs, and the ACLs."
+        raise KafkaRefused(msg) from error
 
 
 class TopicReader:

@@ -1,24 +1,26 @@
-"""What a slot knew of a record, folded from the log: authoritative records in their order, then the last memory.
+"""What a slot knew of a record, folded from the log: its memories in their order, then its authoritative records.
 
-Pure. Must give what judging had left behind: a property test compares them.
+Pure. Must give what judging had left behind, from the beginning of the log as from any batch on: property tests compare
+them. Memories come first, so that none has to be held back until the last authoritative record is read.
 """
 
 from __future__ import annotations
 
 from broker.gate.state import Memory, RecordState, remembered
-from schemas.authoritative import parse_authoritative
+from schemas.authoritative import parse_revision
 from schemas.envelope import Headers
 
 
 def revised(before: RecordState, value: bytes | None, headers: Headers) -> RecordState:
     """The state after one authoritative record. Raises MalformedEnvelope when the gate did not write it."""
-    envelope = parse_authoritative(headers)
+    revision, owners, ingress_ms = parse_revision(headers)
     recent = before.recent
     if value is None:
         recent = ()
     elif before.value is not None and before.value != value:
-        recent = remembered(recent, before.value, envelope.ingress_ms)
-    return RecordState(value=value, revision=envelope.revision, owners=envelope.owners, recent=recent)
+        recent = remembered(recent, before.value, ingress_ms)
+    after = RecordState(value, revision, owners, recent, before.memory)
+    return after if value is not None else remembering(after, before.memory)
 
 
 def remembering(state: RecordState, memory: Memory) -> RecordState:

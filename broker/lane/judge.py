@@ -37,6 +37,7 @@ from broker.lane import alarms
 from broker.lane.judged import Judged, NotDecided
 from broker.lane.ledger import chain_of
 from broker.lane.memory import Shelf, SlotMemory
+from broker.lane.states import States, StatesUnusable
 from broker.rules import Rules
 from schemas.errors import SchemaError
 from schemas.keys import partition_of
@@ -64,7 +65,7 @@ class _Input:
     """None = commands."""
     shelf: Shelf
     plan: ExpressPlan | None
-    known: Mapping[bytes, RecordState]
+    known: States
     pending: dict[bytes, RecordState]
     partitions: int | None
     read_to: int = 0
@@ -107,6 +108,8 @@ class Judge:
                 else:
                     judged.commands += 1
                     self._command(rules, judged, record, source.shelf, fault)
+        except StatesUnusable:
+            raise  # not the record's doing
         except Exception as error:
             raise NotDecided(index) from error
         for source in inputs.values():

@@ -1,26 +1,35 @@
-"""What a slot knows, rebuilt from the log: authoritative records, memory, and the last committed ledger record.
+"""What a slot knows, from the log: memory, authoritative records, and the last committed ledger record.
+
+States that are on disk are read on from their checkpoint; the rest from the beginning of the log.
 
 Reads only what is committed, to the last stable offset. Called after the producer has fenced the former worker.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from typing import Any
 
+import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from broker import topics
 from broker.access import KafkaAccess
-from broker.gate.connections import CONNECTIONS_KEY, connections_of
-from broker.gate.memory import memory_of
-from broker.gate.state import NO_RECORD, Memory
-from broker.lane.fold import remembering, revised
+from broker.kafka.reading import topic_ids
+from broker.lane.checkpoint import Changelogs
+from broker.lane.disk import StatesOnDisk
 from broker.lane.memory import Shelf, SlotMemory
 from schemas.registry import envelopes
 
+log = structlog.get_logger()
+
 _LEDGER_STEP = 64
-_POLL_MS = 1000
+_POLL_MS = 100
+"""The end of a transaction is no record: at the end of a partition a longer wait would be in vain."""
+_SPARE_AFTER = 500
+"""Records that are taken in before other slots get their turn."""
+_ALL: Mapping[tuple[str, int], int] = {}
 
 
 def reader_of(
@@ -37,12 +46,19 @@ def reader_of(
     )
 
 
-async def read_all(consumer: AIOKafkaConsumer, places: Collection[TopicPartition]) -> AsyncIterator[Any]:
-    """Every committed record of the given partitions up to their present last stable offset."""
+async def read_all(
+    consumer: AIOKafkaConsumer,
+    places: Collection[TopicPartition],
+    since: Mapping[tuple[str, int], int] = _ALL,
+) -> AsyncIterator[Any]:
+    """Every committed record of the given partitions up to their present last stable offset.
+
+    `since`: where to begin in some of them; the others are read from their beginning.
+    """
     if not places:
         return
     consumer.assign(list(places))
-    begin = await consumer.beginning_offsets(list(places))
+    begin = await consumer.beginning_offsets(list(places)) | dict(since)
     end = await consumer.end_offsets(list(places))
     for place in places:
         consumer.seek(place, begin[place])
@@ -74,8 +90,17 @@ async def last_ledger(consumer: AIOKafkaConsumer, slot: int) -> Mapping[str, Any
     return envelopes().codec.decode(found) if found is not None else None
 
 
-async def rebuild(access: KafkaAccess, slot: int, shelves: Collection[Shelf]) -> SlotMemory:
-    """The memory of a slot that works on `shelves`, as its last committed batch left it."""
+async def rebuild(
+    access: KafkaAccess,
+    slot: int,
+    shelves: Collection[Shelf],
+    disk: StatesOnDisk,
+    beat: Callable[[], None],
+) -> SlotMemory:
+    """The memory of a slot that works on `shelves`, as its last committed batch left it; states are kept on `disk`.
+
+    `beat` is called as long as it goes on.
+    """
     memory = SlotMemory(slot=slot)
     consumer = reader_of(access)
     await consumer.start()
@@ -83,32 +108,48 @@ async def rebuild(access: KafkaAccess, slot: int, shelves: Collection[Shelf]) ->
         ledger = await last_ledger(consumer, slot)
         if ledger is not None:
             memory.follow(ledger)
-        await load_shelves(consumer, memory, shelves)
+        await load_shelves(access, consumer, memory, shelves, disk, beat)
     finally:
         await consumer.stop()
     return memory
 
 
-async def load_shelves(consumer: AIOKafkaConsumer, memory: SlotMemory, shelves: Collection[Shelf]) -> None:
-    """Read the states of `shelves` into `memory`."""
+async def load_shelves(
+    access: KafkaAccess,
+    consumer: AIOKafkaConsumer,
+    memory: SlotMemory,
+    shelves: Collection[Shelf],
+    disk: StatesOnDisk,
+    beat: Callable[[], None],
+) -> None:
+    """Bring the states of `shelves` in `memory` and on `disk` to the end of the log."""
     existing = await consumer.topics()
-    places = {
-        TopicPartition(name(object_name), partition): (object_name, partition)
-        for object_name, partition in shelves
-        for name in (topics.authoritative, topics.state)
-        if name(object_name) in existing
-    }
-    remembered_of: dict[tuple[Shelf, bytes], Memory] = {}
-    async for record in read_all(consumer, places):
-        shelf = places[TopicPartition(record.topic, record.partition)]
-        if record.key == CONNECTIONS_KEY:
-            memory.connections[shelf] = connections_of(envelopes().codec.decode(record.value))
-        elif record.topic == topics.state(shelf[0]):
-            remembered_of[shelf, record.key] = memory_of(envelopes().codec.decode(record.value))
-        else:
-            before = memory.states.get(shelf, {}).get(record.key, NO_RECORD)
-            after = revised(before, record.value, record.headers)
-            memory.restore(shelf, record.key, after)
-    for (shelf, key), kept in remembered_of.items():
-        state = memory.states.get(shelf, {}).get(key, NO_RECORD)
-        memory.restore(shelf, key, remembering(state, kept))
+    memories, records = (
+        {
+            TopicPartition(topic_of(object_name), partition): (object_name, partition)
+            for object_name, partition in shelves
+            if topic_of(object_name) in existing
+        }
+        for topic_of in (topics.state, topics.authoritative)
+    )
+    places = [*memories, *records]
+    if not places:
+        return
+    ids = await asyncio.to_thread(topic_ids, access, {place.topic for place in places})
+    begin, end = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
+    changelogs = Changelogs(ids, begin, end)
+    since = await disk.take(memory, shelves, changelogs)
+    count = 0
+    for shelf_of in (memories, records):
+        async for record in read_all(consumer, shelf_of, {p: at for p, at in since.items() if p in shelf_of}):
+            shelf = shelf_of[TopicPartition(record.topic, record.partition)]
+            if shelf_of is memories:
+                memory.remember(shelf, record.key, record.value)
+            else:
+                memory.revise(shelf, record.key, record.value, record.headers)
+            count += 1
+            if count % _SPARE_AFTER == 0:
+                beat()
+                await disk.spare()
+    await disk.loaded(changelogs)
+    log.info("slot.state_read", slot=memory.slot, records=count)

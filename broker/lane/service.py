@@ -11,6 +11,7 @@ import os
 import socket
 import time
 from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from mode import Service
 from broker import topics
 from broker.access import KafkaAccess
 from broker.lane.boot import cluster, environment
+from broker.lane.disk import StatesOnDisk
 from broker.lane.generations import Generations
 from broker.lane.judged import Judged
 from broker.lane.maps import MapFollower
@@ -32,6 +34,7 @@ from broker.lane.seat import Seats
 from broker.lane.settle import Batch
 from broker.lane.slot import Slot
 from broker.lane.stable import StableOffsets, outputs
+from broker.lane.states import Room
 from broker.lane.watchdog import LEAVE_STATUS, watch
 
 GROUP = "gate"
@@ -56,6 +59,7 @@ class Lane(Service):
         mask_key: MaskKey,
         folder: Path,
         replicas: int,
+        states_in_memory: int,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -64,6 +68,8 @@ class Lane(Service):
         self._group: AIOKafkaConsumer | None = None
         self._beat = time.monotonic()
         self._seats = Seats(folder, GROUP)
+        self._states_folder = folder / "state"
+        self._room = Room(states_in_memory)
         self._access = access
         self._slot_count = slots
         self._submit = submit
@@ -196,8 +202,16 @@ class Lane(Service):
         """Take over slots."""
         for number in numbers:
             assert self.maps is not None
+            states = partial(StatesOnDisk, self._states_folder, number, self._room)
             slot = Slot(
-                number, self._access, self.maps, self._submit, self.worker, self._committed, self._is_ours
+                number,
+                self._access,
+                self.maps,
+                self._submit,
+                self.worker,
+                self._committed,
+                self._is_ours,
+                states,
             )
             slot.set_inputs(self._inputs.get(number, ()), self._partitions)
             self.slots[number] = (slot, asyncio.create_task(self._keep_open(slot)))

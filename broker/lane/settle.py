@@ -9,7 +9,7 @@ from the log.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,11 +72,13 @@ class Settling:
         judge: Judge,
         submit: Callable[[Batch], Awaitable[None]],
         committed: Callable[[Judged], None],
+        kept: Callable[[Mapping[tuple[str, int], int]], Awaitable[None]],
     ) -> None:
         self._writer = writer
         self._judge = judge
         self._submit = submit
         self._committed = committed
+        self._kept = kept
         self.s_per_record = 0.0
         """What deciding one record of the last batch took."""
 
@@ -123,8 +125,9 @@ class Settling:
         await self._submit(batch)
         judged = await batch.judged
         self.s_per_record = batch.spent_s / len(records)
-        await self._writer.commit(judged.outgoing, judged.ledger)
+        moved = await self._writer.commit(judged.outgoing, judged.ledger)
         self._judge.keep(judged)
+        await self._kept(moved)  # I3: only what is committed
         self._committed(judged)
 
 

@@ -19,6 +19,7 @@ from aiokafka.errors import OffsetOutOfRangeError
 from broker import topics
 from broker.access import KafkaAccess
 from broker.lane.cycles import look_for_cycles
+from broker.lane.disk import StatesOnDisk
 from broker.lane.halts import Halts
 from broker.lane.judge import Judge
 from broker.lane.judged import Judged
@@ -49,6 +50,7 @@ class Slot:
         worker: str,
         committed: Callable[[int, Judged], None],
         is_ours: Callable[[int], Awaitable[bool]],
+        states: Callable[[], StatesOnDisk],
     ) -> None:
         self.number = number
         self._access = access
@@ -57,6 +59,7 @@ class Slot:
         self._worker = worker
         self._committed = committed
         self._is_ours = is_ours
+        self._states = states
         self._inputs: dict[TopicPartition, tuple[str, int]] = {}
         self._partitions: dict[str, int] = {}
         self._changed_inputs = asyncio.Event()
@@ -88,17 +91,21 @@ class Slot:
             return
         writer = SlotWriter(self._access, self.number)
         await writer.start()  # I3: fences the former worker before anything is read
+        states = self._states()
         try:
-            await self._work(writer)
+            await self._work(writer, states)
         finally:
+            await states.close()
             await writer.stop()
 
-    async def _work(self, writer: SlotWriter) -> None:
-        memory = await rebuild(self._access, self.number, set(self._inputs.values()))
+    async def _work(self, writer: SlotWriter, states: StatesOnDisk) -> None:
+        memory = await rebuild(
+            self._access, self.number, set(self._inputs.values()), states, self._comes_round
+        )
         await self._maps.at_least(memory.map_version)  # never with an older map than the slot's last batch
         memory.partitions = dict(self._partitions)
         judge = Judge(memory, self._worker)
-        settling = Settling(writer, judge, self._submit, self._count)
+        settling = Settling(writer, judge, self._submit, self._count, states.committed)
         log.info("slot.opened", slot=self.number, sequence=memory.sequence, inputs=len(self._inputs))
         consumer = reader_of(self._access, fetch_max_wait_ms=POLL_MS, fetch_max_bytes=FETCH_BYTES_MAX)
         halts = Halts(consumer)
@@ -107,17 +114,20 @@ class Slot:
             while not self._stop.is_set():
                 self._try_again()
                 if self._changed_inputs.is_set() or not consumer.assignment():
-                    await self._assign(consumer, judge)
+                    await self._assign(consumer, judge, states)
                 await halts.refresh(memory.connections)
                 await self._round(consumer, halts, settling)
                 look_for_cycles()
-                self.beat = time.monotonic()
+                self._comes_round()
         finally:
             await consumer.stop()
             log.info("slot.closed", slot=self.number, sequence=memory.sequence)
 
-    def _count(self, judged: Judged) -> None:
+    def _comes_round(self) -> None:
         self.beat = time.monotonic()
+
+    def _count(self, judged: Judged) -> None:
+        self._comes_round()
         self._committed(self.number, judged)
 
     def _try_again(self) -> None:
@@ -127,16 +137,16 @@ class Slot:
                 del self.parked[place]
             self._changed_inputs.set()
 
-    async def _assign(self, consumer: Any, judge: Judge) -> None:
+    async def _assign(self, consumer: Any, judge: Judge, states: StatesOnDisk) -> None:
         self._changed_inputs.clear()
         memory = judge.memory
         memory.partitions = dict(self._partitions)
         shelves = set(self._inputs.values()) - memory.states.keys()
-        if shelves and memory.sequence:
+        if shelves:
             extra = reader_of(self._access)
             await extra.start()
             try:
-                await load_shelves(extra, memory, shelves)
+                await load_shelves(self._access, extra, memory, shelves, states, self._comes_round)
             finally:
                 await extra.stop()
         places = [place for place in self._inputs if place not in self.parked]

@@ -70,8 +70,10 @@ class Transactions:
         """An empty set of batches for one transaction; built before it begins, which keeps it short."""
         return Batches(self._producer)
 
-    async def send(self, batches: Batches) -> None:
-        """Write the batches in one transaction. Any exception: nothing of it is to be relied on.
+    async def send(self, batches: Batches) -> dict[tuple[str, int], int]:
+        """Write the batches in one transaction; the next offset of each (topic, partition), -1 = Kafka did not say.
+
+        Any exception: nothing of it is to be relied on.
 
         EndUnknownError: it may or may not have been committed. After any, this producer is of no more use.
         """
@@ -81,12 +83,17 @@ class Transactions:
             # without end.
             await producer.partitions_for(topic)
         await producer.begin_transaction()
-        sent = []
+        sent, counts = [], []
         for topic, partition, builder in filled:
             builder.close()
             sent.append(await producer.send_batch(builder, topic, partition=partition))
-        await asyncio.gather(*sent)  # I3: a batch that failed must not be committed around
+            counts.append(builder.record_count())
+        written = await asyncio.gather(*sent)  # I3: a batch that failed must not be committed around
         await producer.commit_transaction()
+        return {
+            (at.topic, at.partition): at.offset + count if at.offset >= 0 else -1
+            for at, count in zip(written, counts, strict=True)
+        }
 
 
 class SlotWriter(Transactions):
@@ -98,9 +105,11 @@ class SlotWriter(Transactions):
         self._ids = {name: envelopes().id_of(name) for name in (*ENVELOPE.values(), "ledger")}
         self._codec = envelopes().codec
 
-    async def commit(self, outgoing: Iterable[tuple[Outgoing, int]], ledger: dict[str, Any]) -> None:
-        """Write the records and the ledger in one transaction."""
-        await self.send(self._batches(outgoing, ledger))
+    async def commit(
+        self, outgoing: Iterable[tuple[Outgoing, int]], ledger: dict[str, Any]
+    ) -> dict[tuple[str, int], int]:
+        """Write the records and the ledger in one transaction; what `send` says of it."""
+        return await self.send(self._batches(outgoing, ledger))
 
     def _batches(self, outgoing: Iterable[tuple[Outgoing, int]], ledger: dict[str, Any]) -> Batches:
         batches = self.batches()

@@ -12,11 +12,7 @@ from enum import Enum
 from typing import Any
 
 from broker import topics
-from broker.gate.connections import CONNECTIONS_KEY, connections_of
-from broker.gate.memory import memory_of
 from broker.gate.outgoing import ENVELOPE, Destination, Outgoing
-from broker.gate.state import NO_RECORD, Memory
-from broker.lane import fold
 from broker.lane.judge import Judge
 from broker.lane.judged import Judged
 from broker.lane.memory import Shelf, SlotMemory
@@ -118,20 +114,10 @@ def rebuild(log: Log, slot: int) -> SlotMemory:
 
 def _load(log: Log, memory: SlotMemory, shelf: Shelf) -> None:
     partition = shelf[1]
-    for entry in log.read((topics.authoritative(OBJECT), partition)):
-        before = memory.states.get(shelf, {}).get(entry.key or b"", NO_RECORD)
-        after = fold.revised(before, entry.value, entry.headers)
-        memory.restore(shelf, entry.key or b"", after)
-    kept: dict[bytes, Memory] = {}
     for entry in log.read((topics.state(OBJECT), partition)):
-        record = envelopes().codec.decode(entry.value or b"")
-        if entry.key == CONNECTIONS_KEY:
-            memory.connections[shelf] = connections_of(record)
-        else:
-            kept[entry.key or b""] = memory_of(record)
-    for key, remembered in kept.items():
-        state = memory.states.get(shelf, {}).get(key, NO_RECORD)
-        memory.restore(shelf, key, fold.remembering(state, remembered))
+        memory.remember(shelf, entry.key or b"", entry.value or b"")
+    for entry in log.read((topics.authoritative(OBJECT), partition)):
+        memory.revise(shelf, entry.key or b"", entry.value, entry.headers)
 
 
 @dataclass

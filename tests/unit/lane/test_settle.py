@@ -36,7 +36,7 @@ class Writer:
     ledger: list[dict[str, Any]] = field(default_factory=list)
     renewed: int = 0
 
-    async def commit(self, outgoing: Iterable[Any], ledger: dict[str, Any]) -> None:
+    async def commit(self, outgoing: Iterable[Any], ledger: dict[str, Any]) -> dict[Any, int]:
         records = [record for record, _ in outgoing]
         for record in records:
             if record.destination is Destination.AUTHORITATIVE:
@@ -47,6 +47,7 @@ class Writer:
                 raise self.refused["quarantine"]
         self.written += records
         self.ledger.append(ledger)
+        return {}
 
     async def renew(self) -> None:
         self.renewed += 1
@@ -78,8 +79,10 @@ class Stand:
             except Exception as error:  # noqa: BLE001 - as the agent does
                 batch.judged.set_exception(error)
 
+        async def kept(_: Any) -> None: ...
+
         self.bench.log += records
-        settling = Settling(self.writer, judge, submit, lambda _: None)  # type: ignore[arg-type]
+        settling = Settling(self.writer, judge, submit, lambda _: None, kept)  # type: ignore[arg-type]
         await settling.settle(self.bench.rules, records)
 
     @property

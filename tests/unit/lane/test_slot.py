@@ -18,6 +18,10 @@ from broker.rules import rules_of
 from tests.gate_parts import map_texts
 
 
+def states() -> Any:
+    raise AssertionError("no slot opens here")
+
+
 async def test_the_group_is_asked_before_a_producer_fences_anybody(monkeypatch: pytest.MonkeyPatch) -> None:
     """I3: a worker that was asleep must not take a slot back from the one that has it now."""
     started: list[int] = []
@@ -42,7 +46,7 @@ async def test_the_group_is_asked_before_a_producer_fences_anybody(monkeypatch: 
     monkeypatch.setattr(slot_module, "SlotWriter", Writer)
     monkeypatch.setattr(slot_module, "ASK_AGAIN_S", 0.001)
     maps: Any = None
-    slot = Slot(7, KafkaAccess(""), maps, submit, "worker", lambda *_: None, is_ours)
+    slot = Slot(7, KafkaAccess(""), maps, submit, "worker", lambda *_: None, is_ours, states)
     run = asyncio.create_task(slot.run())
     await asyncio.sleep(0.01)
     assert asked == []  # it has nothing to do yet
@@ -62,7 +66,7 @@ async def test_a_slot_that_is_given_away_before_it_opens_ends_quietly(
 
     monkeypatch.setattr(slot_module, "ASK_AGAIN_S", 0.001)
     maps: Any = None
-    slot = Slot(7, KafkaAccess(""), maps, submit, "worker", lambda *_: None, is_ours)
+    slot = Slot(7, KafkaAccess(""), maps, submit, "worker", lambda *_: None, is_ours, states)
     slot.set_inputs([TopicPartition("changes.crm.customer", 0)], {"customer": 1})
     run = asyncio.create_task(slot.run())
     await asyncio.sleep(0.01)

@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from schemas.authoritative import authoritative_headers, format_owners, parse_authoritative, parse_owners
+from schemas.authoritative import (
+    authoritative_headers,
+    format_owners,
+    parse_authoritative,
+    parse_owners,
+    parse_revision,
+)
 from schemas.errors import MalformedEnvelope
 
 OWNERS = (("crm", "seq:0:01", None), ("erp", "a;b=c%3D", frozenset({"credit_limit"})))
@@ -44,6 +50,11 @@ def test_what_is_written_is_read() -> None:
     assert said.owned_by("crm", ["name", "credit_limit"]) == {"name"}
 
 
+def test_what_a_state_holds_is_read_alike() -> None:
+    said = parse_authoritative(headers())
+    assert parse_revision(headers()) == (said.revision, said.owners, said.ingress_ms)
+
+
 def test_no_more_headers_than_needed() -> None:
     assert len(headers()) == 10
     assert parse_authoritative(headers(deleted=True)).deleted
@@ -66,3 +77,5 @@ def test_what_the_gate_did_not_write_is_refused(missing: str) -> None:
         parse_authoritative([header for header in headers() if header[0] != missing])
     with pytest.raises(MalformedEnvelope, match="not an authoritative record"):
         parse_authoritative([*headers(), ("ce_revision", b"x")])
+    with pytest.raises(MalformedEnvelope, match="not an authoritative record"):
+        parse_revision([*headers(), ("ce_revision", b"x")])

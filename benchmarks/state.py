@@ -1,0 +1,122 @@
+"""States on disk: what a worker takes of memory with very many records, and how long it takes to open.
+
+Records go straight into the authoritative topic, made by the gate's own short way; then as many changes as there are
+records go through the gate.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from confluent_kafka import Producer
+
+from benchmarks.throughput import gate_rate
+from benchmarks.world import MAP, PARTITIONS, BenchWorld
+from broker.gate.express import express
+from broker.rules import rules_of
+from schemas.keys import partition_of
+
+RECORDS = 1_000_000
+CHANGES = 200_000
+"""Each of another record, so that none is in memory when it comes."""
+OPEN_S_MAX = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What was measured: seconds from the start of the process until every slot is open, and MiB of memory."""
+
+    from_log_s: float
+    after_stop_s: float
+    after_kill_s: float
+    opened_mib: float
+    worked_mib: float
+    most_mib: float
+    changes_per_s: float
+    """Of records that are on disk only."""
+
+
+def measured(world: BenchWorld, records: int = RECORDS, changes: int = CHANGES) -> Opened:
+    """Fill the topic, open from the log, work, stop, open from a checkpoint, kill, open again."""
+    _fill(world, records)
+    from_log_s = _started(world)
+    opened_mib, _ = _memory(world)
+    world.stop_gate()
+    rate = gate_rate(world, records, changes, keys=records)
+    after_stop_s = _started(world)
+    world.fill(records + changes, changes, keys=records)
+    _settled(world)
+    worked_mib, most_mib = _memory(world)
+    before = _openings(world)
+    pid = world.machine.supervisor.pid("gate")
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    after_kill_s = _until_open(world, before)
+    world.stop_gate()
+    return Opened(from_log_s, after_stop_s, after_kill_s, opened_mib, worked_mib, most_mib, rate)
+
+
+def _fill(world: BenchWorld, records: int) -> None:
+    documents = {path.name: path.read_text("utf-8") for path in MAP.iterdir()}
+    plan = rules_of(documents, 1).express["crm", "account"]
+    producer = Producer({**world.options(), "linger.ms": 20, "queue.buffering.max.messages": 400_000})
+    for number in range(records):
+        _, key, value, headers = world.record(number, keys=records)
+        made = express(plan, None, key, value, tuple(headers), 1_764_000_000_000)
+        assert made is not None
+        _, revision = made
+        producer.produce(
+            "authoritative.account",
+            value,
+            key,
+            partition_of(key, PARTITIONS),
+            headers=list(revision.headers),
+        )
+        if number % 1000 == 0:
+            producer.poll(0)
+    assert producer.flush(120) == 0
+
+
+def _log(world: BenchWorld) -> Path:
+    return world.machine.supervisor.home / "logs" / "gate.log"
+
+
+def _openings(world: BenchWorld) -> int:
+    log = _log(world)
+    return log.read_text("utf-8").count('"slot.opened"') if log.exists() else 0
+
+
+def _started(world: BenchWorld) -> float:
+    before = _openings(world)
+    world.start_gate()
+    return _until_open(world, before)
+
+
+def _until_open(world: BenchWorld, before: int) -> float:
+    """Seconds until every slot has been opened once more."""
+    started = time.monotonic()
+    while _openings(world) < before + PARTITIONS:
+        if time.monotonic() - started > OPEN_S_MAX:
+            raise TimeoutError(world.machine.supervisor.log_tail("gate"))
+        time.sleep(0.05)
+    return time.monotonic() - started
+
+
+def _settled(world: BenchWorld) -> None:
+    """Wait until the ledger does not grow any more."""
+    count = -1
+    while (now := sum(1 for _ in world.read("ledger"))) != count:
+        count = now
+        time.sleep(3.0)
+
+
+def _memory(world: BenchWorld) -> tuple[float, float]:
+    """(resident now, most so far) of the worker, in MiB."""
+    pid = world.machine.supervisor.pid("gate")
+    lines = Path(f"/proc/{pid}/status").read_text("ascii").splitlines()
+    found = {line.split(":")[0]: line.split()[1] for line in lines if line.startswith("Vm")}
+    return int(found["VmRSS"]) / 1024, int(found["VmHWM"]) / 1024

@@ -1,0 +1,73 @@
+"""RocksDB as the gate opens it: small buffers that all slots of a worker share, and no write that waits.
+
+The only module that knows how it is set up. Its library has no kinds of errors: it raises Exception.
+"""
+
+from __future__ import annotations
+
+import shutil
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    DBCompressionType,
+    Options,
+    Rdict,
+    WriteBatch,
+    WriteBufferManager,
+)
+
+CACHE_BYTES = 32 * 1024 * 1024
+WRITE_BUFFER_BYTES = 8 * 1024 * 1024
+WRITE_BUFFERS_BYTES = 64 * 1024 * 1024
+BLOOM_BITS = 10
+
+
+def batch() -> Any:
+    """An empty write batch: a mapping of bytes that is written whole or not at all."""
+    return WriteBatch(raw_mode=True)
+
+
+def opened(path: Path) -> Any:
+    """The database in a folder, made if there is none. Raises Exception: damaged, or a process works with it."""
+    blocks, buffers = _shared()
+    table = BlockBasedOptions()
+    table.set_block_cache(blocks)
+    table.set_bloom_filter(BLOOM_BITS, False)
+    table.set_cache_index_and_filter_blocks(True)
+    table.set_pin_l0_filter_and_index_blocks_in_cache(True)
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_block_based_table_factory(table)
+    options.set_compression_type(DBCompressionType.lz4())
+    options.set_write_buffer_size(WRITE_BUFFER_BYTES)
+    options.set_write_buffer_manager(buffers)
+    options.set_max_write_buffer_number(4)
+    options.set_level_zero_slowdown_writes_trigger(40)  # a write that waits would hold up all slots
+    options.set_level_zero_stop_writes_trigger(80)
+    options.set_max_background_jobs(2)
+    options.set_max_open_files(128)
+    options.set_max_total_wal_size(4 * WRITE_BUFFER_BYTES)
+    options.set_keep_log_file_num(2)
+    options.set_max_log_file_size(1024 * 1024)
+    options.set_stats_dump_period_sec(0)
+    return Rdict(str(path), options=options)
+
+
+def remove(path: Path) -> bool:
+    """Delete a folder of states; False = a process works with it."""
+    try:
+        Rdict.destroy(str(path), Options(raw_mode=True))
+    except Exception:  # noqa: BLE001 - the library has no kinds of errors
+        return False
+    shutil.rmtree(path, ignore_errors=True)
+    return True
+
+
+@cache
+def _shared() -> tuple[Any, Any]:
+    """What all slots of a worker share: the cache of blocks, and room for what is written and not yet in a file."""
+    return Cache(CACHE_BYTES), WriteBufferManager(WRITE_BUFFERS_BYTES, False)

@@ -1,0 +1,105 @@
+"""States of one shelf as the judge looks them up: a plain dict where all of them fit into memory, or this.
+
+Pure: where states are read from is handed in. What changed stays in memory until it is written (`dirty`); of the others
+as many as there is room for, those that were used last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from broker.gate.state import RecordState
+
+
+class StatesUnusable(Exception):
+    """States cannot be read or written here; the slot opens again, and reads from the log what it cannot find."""
+
+    code = "states.unusable"
+
+
+class States(Protocol):
+    """States of a shelf by key. A dict is one: simulation, tests and judging again use that."""
+
+    def get(self, key: bytes, /) -> RecordState | None:
+        """The state of a key; None = nothing is known of it."""
+        ...
+
+    def update(self, states: Mapping[bytes, RecordState], /) -> None:
+        """Take over what a committed batch, or the log, left behind."""
+        ...
+
+
+class Room:
+    """How much all slots of one worker keep in memory of what can be read again.
+
+    Counted in values: a state is one, and so is each replaced value that it remembers. States have two ages: when half
+    of the room is taken, the young become old and the old are let go of; whatever is used becomes young again. That is
+    nearly the order of use, and costs no step per look-up.
+    """
+
+    def __init__(self, values_max: int) -> None:
+        self._half = max(1, values_max // 2)
+        self._taken = 0
+        self._guests: set[CachedStates] = set()
+
+    def enter(self, guest: CachedStates) -> None:
+        """From now on its states count."""
+        self._guests.add(guest)
+
+    def leave(self, guest: CachedStates) -> None:
+        """Its slot is closed."""
+        self._guests.discard(guest)
+
+    def take(self, values: int) -> None:
+        """Count more young values; all guests age when half of the room is taken."""
+        self._taken += values
+        if self._taken > self._half:
+            self._taken = 0
+            for guest in self._guests:
+                guest.age()
+
+
+class CachedStates:
+    """States of one shelf on disk, with the dirty and the lately used ones in memory."""
+
+    __slots__ = ("_old", "_read", "_room", "_young", "dirty")
+
+    def __init__(self, read: Callable[[bytes], RecordState | None], room: Room) -> None:
+        self._read = read
+        self._room = room
+        self._young: dict[bytes, RecordState] = {}
+        self._old: dict[bytes, RecordState] = {}
+        self.dirty: dict[bytes, RecordState] = {}
+        """What is newer than on disk."""
+        room.enter(self)
+
+    def get(self, key: bytes, /) -> RecordState | None:
+        """The state of a key; None = nothing is known of it. Raises what reading raises."""
+        state = self._young.get(key)
+        return state if state is not None else self._found(key)
+
+    def update(self, states: Mapping[bytes, RecordState], /) -> None:
+        """Newer states; they stay in memory until `written`."""
+        young, more = self._young, 0
+        for key, state in states.items():
+            known = young.get(key)
+            more += 1 + len(state.recent) if known is None else len(state.recent) - len(known.recent)
+        young.update(states)
+        self.dirty.update(states)
+        self._room.take(more)
+
+    def written(self) -> None:
+        """All that is dirty is on disk now."""
+        self.dirty = {}
+
+    def age(self) -> None:
+        """Let go of what was not used lately; what is dirty stays."""
+        self._young, self._old = {}, self._young
+
+    def _found(self, key: bytes) -> RecordState | None:
+        state = self._old.get(key) or self.dirty.get(key) or self._read(key)
+        if state is not None:
+            self._young[key] = state
+            self._room.take(1 + len(state.recent))
+        return state
