@@ -88,35 +88,40 @@ class Judge:
         """
         judged = Judged(gate_time_ms=self.memory.gate_time_ms)
         inputs: dict[tuple[str, int], _Input] = {}
-        index = -1
         try:
-            for index, record in enumerate(records):  # noqa: B007 - where it stopped, if it does
-                place = (record.topic, record.partition)
-                source = inputs.get(place)
-                if source is None:
-                    source = inputs[place] = self._input(rules, judged, *place)
-                source.read_to = record.offset + 1
-                judged.gate_time_ms = max(judged.gate_time_ms, record.timestamp)
-                if (
-                    source.plan is not None
-                    and not fault
-                    and self._expressed(source, source.plan, judged, record)
-                ):
-                    continue
-                if source.system is not None:
-                    self._change(rules, judged, record, source, source.system, fault)
-                else:
-                    judged.commands += 1
-                    self._command(rules, judged, record, source.shelf, fault)
+            self._each(rules, judged, inputs, records, fault)
         except StatesUnusable:
             raise  # not the record's doing
         except Exception as error:
-            raise NotDecided(index) from error
+            raise NotDecided(judged.index) from error
         for source in inputs.values():
             self._add_up(rules, judged, source)
         moved = {source.name.decode(): source.read_to for source in inputs.values()}
         judged.ledger = self._ledger(rules, judged, {**self.memory.positions, **moved})
         return judged
+
+    def _each(
+        self,
+        rules: Rules,
+        judged: Judged,
+        inputs: dict[tuple[str, int], _Input],
+        records: Sequence[LogRecord],
+        fault: Fault | None,
+    ) -> None:
+        for judged.index, record in enumerate(records):
+            place = (record.topic, record.partition)
+            source = inputs.get(place)
+            if source is None:
+                source = inputs[place] = self._input(rules, judged, *place)
+            source.read_to = record.offset + 1
+            judged.gate_time_ms = max(judged.gate_time_ms, record.timestamp)
+            if source.plan is not None and not fault and self._expressed(source, source.plan, judged, record):
+                continue
+            if source.system is not None:
+                self._change(rules, judged, record, source, source.system, fault)
+            else:
+                judged.commands += 1
+                self._command(rules, judged, record, source.shelf, fault)
 
     def _input(self, rules: Rules, judged: Judged, topic: str, partition: int) -> _Input:
         system, object_name = topics.parse_changes(topic) or (None, topics.parse_commands(topic) or "")

@@ -41,3 +41,5 @@ class Judged:
     connections: dict[Shelf, Connections] = field(default_factory=dict)
     watches: dict[str, Watch] = field(default_factory=dict)
     gate_time_ms: int = 0
+    index: int = -1
+    """The record that is being judged."""
