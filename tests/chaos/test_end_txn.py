@@ -75,7 +75,8 @@ async def test_aiokafka_as_it_is_sends_an_unanswered_end_again(estate: Estate, p
     await producer.send_and_wait("again", b"1")
     await producer.commit_transaction()
     await producer.stop()
-    assert (fault.hits, proxy.count(Api.END_TXN, "again")) == (1, 2)
+    assert fault.hits == 1
+    assert proxy.count(Api.END_TXN, "again") >= 2, "more if Kafka was still at it: an answer, and asked again"
 
 
 async def test_aiokafka_as_it_is_tears_a_transaction(estate: Estate, proxy: Proxy) -> None:
@@ -188,8 +189,10 @@ def test_the_gate_loses_doubles_and_disorders_nothing(estate: Estate, proxy: Pro
     assert estate.ledger_faults() == []
     assert all(fault.hits for fault in faults), faults
     ends = sum(fault.hits for fault in faults if fault.api == Api.END_TXN)
-    while len(estate.events("slot.opened")) - opened < ends:  # the test's own time ends it
+    deadline = time.monotonic() + 30
+    while len(estate.events("slot.opened")) - opened < ends and time.monotonic() < deadline:
         time.sleep(0.2)
+    assert len(estate.events("slot.opened")) - opened >= ends
     assert failures(estate) - failed == ends
     assert estate.events("lane.kafka_away") == [], "nothing else of the gate has suffered"
 
