@@ -203,6 +203,8 @@ class StatesOnDisk:
 
         Writes when it is time. Raises StatesUnusable when more is dirty than may be, and cannot be written.
         """
+        if self._database is None:
+            return  # an object without topics of its own: there is nothing to keep
         for place, offset in moved.items():
             if place in self._offsets:
                 if offset < 0:
