@@ -115,7 +115,7 @@ class StatesOnDisk:
 
     def _open(self) -> str:
         """Open the slot's folder, or a fresh one; why there cannot be a checkpoint in it, "" = there may be one."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds records
         for left in self._folder.glob(f"slot-{self._slot}.*"):
             rocks.remove(left)  # what is in use stays
         reason = ""
@@ -197,6 +197,8 @@ class StatesOnDisk:
 
         Writes when it is time. Raises StatesUnusable when more is dirty than may be, and cannot be written.
         """
+        if self._database is None:
+            return  # an object without topics of its own: there is nothing to keep
         for place, offset in moved.items():
             if place in self._offsets:
                 if offset < 0:
@@ -218,8 +220,8 @@ class StatesOnDisk:
         try:
             if self._whole and not self._damage:
                 await self._write(whole=True)
-        except StatesUnusable as error:
-            log.warning("slot.state_not_written", slot=self._slot, error=str(error))
+        except Exception as error:  # noqa: BLE001 - the producer behind this must be let go of, too
+            log.warning("slot.state_not_written", slot=self._slot, error=f"{error!s:.200}")
         finally:
             for states in self._shelves.values():
                 self._room.leave(states)
