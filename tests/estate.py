@@ -17,6 +17,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 
 from broker.access import KafkaAccess
 from broker.embedded.kafka import EmbeddedKafka
+from broker.embedded.sign_in import SignIn
 from broker.kafka.estate import prepare, publish_map
 from schemas.envelope import change_headers
 from schemas.keys import partition_of
@@ -36,7 +37,7 @@ def map_documents(folder: Path = MAP_DIR) -> dict[str, str]:
 class Estate:
     """Kafka with topics, users, ACLs and a map; start workers with `start_gate`."""
 
-    def __init__(self, kafka: EmbeddedKafka, home: Path) -> None:
+    def __init__(self, kafka: SignIn, home: Path, *, replicas: int = 1) -> None:
         self.kafka = kafka
         self.home = home
         self.registry = FileRegistry(MAP_DIR)
@@ -48,7 +49,14 @@ class Estate:
         home.mkdir(parents=True, exist_ok=True)
         self.credentials = home / "credentials.json"
         self.credentials.write_text(json.dumps(self.passwords))
-        prepare(kafka.admin(), map_documents(), self.passwords, partitions=PARTITIONS, slots=SLOTS)
+        prepare(
+            kafka.admin(),
+            map_documents(),
+            self.passwords,
+            partitions=PARTITIONS,
+            slots=SLOTS,
+            replicas=replicas,
+        )
         publish_map(self.access("control"), map_documents(), "test")
 
     def access(self, user: str) -> KafkaAccess:

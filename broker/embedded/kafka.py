@@ -7,14 +7,12 @@ It holds no topics of ours: who creates them, and which ACLs they get, is decide
 from __future__ import annotations
 
 import json
-import logging
 import subprocess
 import time
 import uuid
-from base64 import urlsafe_b64encode
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from broker.embedded.child import Child, ChildSpec
 from broker.embedded.errors import NotRunningError, PartMissingError, SetupError, StartError
@@ -29,16 +27,16 @@ from broker.embedded.files import (
     write_private,
 )
 from broker.embedded.jars import OnProgress, jars
-from broker.embedded.properties import ADMIN_USER, LOG4J, NODE_USER, NodeSettings, server_properties
-from broker.embedded.running import Running
-
-if TYPE_CHECKING:
-    from confluent_kafka.admin import AdminClient
-
-CONTROLLER_USER = "controller"
-SCRAM_ITERATIONS = 4096
-ADMIN_TIMEOUT_S = 10.0
-_LIBRDKAFKA_LOG = logging.getLogger("broker.embedded.librdkafka")
+from broker.embedded.properties import (
+    ADMIN_USER,
+    LOG4J,
+    NODE_USER,
+    Membership,
+    NodeSettings,
+    cluster_id,
+    server_properties,
+)
+from broker.embedded.sign_in import CONTROLLER_USER, SignIn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +53,13 @@ class KafkaStatus:
         return asdict(self)
 
 
-class EmbeddedKafka(Running):
+class EmbeddedKafka(SignIn):
     """One Kafka per `data_dir`. `port` 0 = a free one, kept for the next start if it is still free then.
 
     `tied`: it ends with this process, however that ends. Untied it stays until `down()`, from any process.
     `brief`: it lives for minutes. Java then compiles quickly and not thoroughly, which leaves the processors to others.
+    `advertised_port`: where clients are sent instead of `port`; something that listens there must pass them on.
+    `membership`: it is one node of a cluster of several.
     """
 
     def __init__(
@@ -70,6 +70,8 @@ class EmbeddedKafka(Running):
         heap_mib: int = 512,
         tied: bool = True,
         brief: bool = False,
+        advertised_port: int = 0,
+        membership: Membership | None = None,
         cache: Path | None = None,
         on_progress: OnProgress | None = None,
     ) -> None:
@@ -81,7 +83,11 @@ class EmbeddedKafka(Running):
         self._cache = cache
         self._on_progress = on_progress
         self._state_file = self.data_dir / "kafka.json"
-        self._credentials_file = self.data_dir / "credentials.json"
+        self._advertised_port = advertised_port
+        self._membership = membership
+        self._credentials_file = (
+            membership.credentials_file if membership else self.data_dir / "credentials.json"
+        )
         self._child = Child(self._spec([], {}))
 
     # --- life
@@ -91,8 +97,13 @@ class EmbeddedKafka(Running):
 
         Raises EmbeddedError: jars not to be had, no Java, or StartError with the end of the log.
         """
-        if self._child.state() is not None:
-            return self.status()
+        if self._child.state() is None:
+            self.launch()
+            self.await_answer(timeout_s)
+        return self.status()
+
+    def launch(self) -> None:
+        """Start it without waiting: a node of a cluster cannot answer before others are there. Raises EmbeddedError."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self.data_dir.chmod(0o700)
         class_path = ":".join(str(jar) for jar in jars(cache=self._cache, on_progress=self._on_progress))
@@ -103,12 +114,15 @@ class EmbeddedKafka(Running):
         argv = [str(_java()), f"@{self._argument_file('server')}"]
         self._child = Child(self._spec(argv, {"port": port}))
         self._child.start()
+
+    def await_answer(self, timeout_s: float = 60.0) -> None:
+        """Wait until an authenticated request of the admin works. Raises StartError with the end of the log."""
+        port = int(self._child.spec.facts["port"])
         self._child.wait_until(
             lambda: answers(port) and self._admin_answers(port),
             timeout_s=timeout_s,
             hint=f"Kafka on {LOOPBACK}:{port}, data in {self.data_dir}.",
         )
-        return self.status()
 
     def down(self, timeout_s: float = 10.0) -> bool:
         """End it (SIGTERM, then SIGKILL after `timeout_s`). False if it was not running."""
@@ -134,51 +148,6 @@ class EmbeddedKafka(Running):
         if state is None:
             raise NotRunningError(f"no Kafka runs on {self.data_dir}; start it with `solesource kafka up`")
         return f"{LOOPBACK}:{state.facts['port']}"
-
-    def credentials(self, user: str) -> str:
-        """The password of `user`, who is created if new. A new user may do nothing until an ACL says
-        otherwise.
-        """
-        known = self._passwords()
-        if user not in known:
-            from confluent_kafka.admin import (
-                ScramCredentialInfo,
-                ScramMechanism,
-                UserScramCredentialUpsertion,
-            )
-
-            known[user] = new_password()
-            scram = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, SCRAM_ITERATIONS)
-            wish = UserScramCredentialUpsertion(user, scram, known[user].encode())
-            admin = self.admin()  # named: a client that nobody holds is closed before it answers
-            for done in admin.alter_user_scram_credentials([wish]).values():
-                done.result(timeout=ADMIN_TIMEOUT_S)
-            write_document(self._credentials_file, known)
-        return known[user]
-
-    def client_settings(self, user: str) -> dict[str, str]:
-        """Settings of a confluent-kafka client (or any librdkafka) that connects as `user`."""
-        return {
-            "bootstrap.servers": self.bootstrap,
-            "security.protocol": "SASL_PLAINTEXT",
-            "sasl.mechanism": "SCRAM-SHA-512",
-            "sasl.username": user,
-            "sasl.password": self.credentials(user),
-        }
-
-    def aiokafka_settings(self, user: str) -> dict[str, str]:
-        """Keyword arguments of an aiokafka client that connects as `user`."""
-        return {
-            "bootstrap_servers": self.bootstrap,
-            "security_protocol": "SASL_PLAINTEXT",
-            "sasl_mechanism": "SCRAM-SHA-512",
-            "sasl_plain_username": user,
-            "sasl_plain_password": self.credentials(user),
-        }
-
-    def admin(self) -> AdminClient:
-        """A client of the super user: topics, ACLs, users."""
-        return self._admin_of(self.bootstrap)
 
     # --- parts
 
@@ -211,7 +180,9 @@ class EmbeddedKafka(Running):
         if not port or not port_is_free(port):
             port = free_port()
         controller_port = int(last.get("controller_port", 0))
-        if not controller_port or not port_is_free(controller_port):
+        if self._membership is not None:
+            controller_port = self._membership.voters[self._membership.node_id]
+        elif not controller_port or not port_is_free(controller_port):
             controller_port = free_port()
         write_document(ports_file, {"port": port, "controller_port": controller_port})
         return port, controller_port
@@ -221,12 +192,16 @@ class EmbeddedKafka(Running):
         for user in (NODE_USER, ADMIN_USER, CONTROLLER_USER):
             passwords.setdefault(user, new_password())
         write_document(self._credentials_file, passwords)
+        member = self._membership
         settings = NodeSettings(
             storage_dir=self._storage_dir,
             port=port,
             controller_port=controller_port,
             node_password=passwords[NODE_USER],
             controller_password=passwords[CONTROLLER_USER],
+            advertised_port=self._advertised_port,
+            node_id=member.node_id if member else 1,
+            voters=member.voters if member else {},
         )
         write_private(self.data_dir / "server.properties", server_properties(settings))
         write_private(self.data_dir / "log4j2.yaml", LOG4J)
@@ -247,7 +222,7 @@ class EmbeddedKafka(Running):
         scram = [
             f"SCRAM-SHA-512=[name={user},password={passwords[user]}]" for user in (NODE_USER, ADMIN_USER)
         ]
-        cluster = cluster_id(uuid.uuid4().bytes)
+        cluster = member.cluster_id if member else cluster_id(uuid.uuid4().bytes)
         java.append("-XX:TieredStopAtLevel=1")
         tool = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", properties]
         adds = [word for one in scram for word in ("--add-scram", one)]
@@ -264,24 +239,6 @@ class EmbeddedKafka(Running):
                 f"Is the disk full, or {self.data_dir} not writable?"
             )
 
-    def _passwords(self) -> dict[str, str]:
-        return {
-            user: str(password) for user, password in (read_document(self._credentials_file) or {}).items()
-        }
-
-    def _admin_of(self, bootstrap: str) -> AdminClient:
-        from confluent_kafka.admin import AdminClient
-
-        settings = {
-            "bootstrap.servers": bootstrap,
-            "security.protocol": "SASL_PLAINTEXT",
-            "sasl.mechanism": "SCRAM-SHA-512",
-            "sasl.username": ADMIN_USER,
-            "sasl.password": self._passwords()[ADMIN_USER],
-            "log_level": 3,
-        }
-        return AdminClient(settings, logger=_LIBRDKAFKA_LOG)
-
     def _admin_answers(self, port: int) -> bool:
         from confluent_kafka import KafkaException
 
@@ -291,14 +248,6 @@ class EmbeddedKafka(Running):
             time.sleep(0.1)
             return False
         return True
-
-
-def cluster_id(entropy: bytes) -> str:
-    """Kafka's spelling of a cluster id: 16 bytes in URL-safe base64.
-
-    The first bit is cleared, because an id that begins with `-` is an option to Kafka's storage tool.
-    """
-    return urlsafe_b64encode(bytes((entropy[0] & 0x7F,)) + entropy[1:]).decode().rstrip("=")
 
 
 def _java() -> Path:

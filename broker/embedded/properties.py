@@ -1,10 +1,12 @@
-"""The configuration of the embedded Kafka, as text: a single KRaft node that is secured from its first
-second.
+"""The configuration of the embedded Kafka, as text: a KRaft node, alone unless told otherwise, that is secured from
+its first second.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from broker.embedded.files import LOOPBACK
@@ -34,6 +36,17 @@ Configuration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """The place of a node in a cluster of several; all of them share the file of passwords."""
+
+    node_id: int
+    voters: Mapping[int, int]
+    """Node id to controller port, of every node."""
+    cluster_id: str
+    credentials_file: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSettings:
     """What differs between one embedded Kafka and another."""
 
@@ -42,6 +55,11 @@ class NodeSettings:
     controller_port: int
     node_password: str
     controller_password: str
+    advertised_port: int = 0
+    """The port that clients are told to use; 0 = `port`."""
+    node_id: int = 1
+    voters: Mapping[int, int] = field(default_factory=dict)
+    """Node id to controller port, of every node; empty = it is alone."""
 
 
 def server_properties(settings: NodeSettings) -> str:
@@ -49,12 +67,14 @@ def server_properties(settings: NodeSettings) -> str:
     scram = "org.apache.kafka.common.security.scram.ScramLoginModule required"
     plain = "org.apache.kafka.common.security.plain.PlainLoginModule required"
     client, controller = f"{LOOPBACK}:{settings.port}", f"{LOOPBACK}:{settings.controller_port}"
+    voters = settings.voters or {settings.node_id: settings.controller_port}
+    replicas, in_sync = str(len(voters)), str(max(1, len(voters) - 1))
     lines = {
         "process.roles": "broker,controller",
-        "node.id": "1",
-        "controller.quorum.voters": f"1@{controller}",
+        "node.id": str(settings.node_id),
+        "controller.quorum.voters": ",".join(f"{node}@{LOOPBACK}:{port}" for node, port in voters.items()),
         "listeners": f"CLIENT://{client},CONTROLLER://{controller}",
-        "advertised.listeners": f"CLIENT://{client}",
+        "advertised.listeners": f"CLIENT://{LOOPBACK}:{settings.advertised_port or settings.port}",
         "listener.security.protocol.map": "CLIENT:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT",
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "CLIENT",
@@ -75,17 +95,26 @@ def server_properties(settings: NodeSettings) -> str:
         "allow.everyone.if.no.acl.found": "false",
         "auto.create.topics.enable": "false",
         "log.dirs": str(settings.storage_dir),
-        # One node: every replication factor is 1. Few partitions of the inner topics: they are what
-        # start-up waits for.
-        "offsets.topic.replication.factor": "1",
+        # Every node holds every inner topic, one may be away. Few partitions of them: they are what start-up
+        # waits for.
+        "min.insync.replicas": in_sync,
+        "offsets.topic.replication.factor": replicas,
         "offsets.topic.num.partitions": "4",
-        "transaction.state.log.replication.factor": "1",
-        "transaction.state.log.min.isr": "1",
+        "transaction.state.log.replication.factor": replicas,
+        "transaction.state.log.min.isr": in_sync,
         "transaction.state.log.num.partitions": "4",
-        "share.coordinator.state.topic.replication.factor": "1",
-        "share.coordinator.state.topic.min.isr": "1",
+        "share.coordinator.state.topic.replication.factor": replicas,
+        "share.coordinator.state.topic.min.isr": in_sync,
         "group.initial.rebalance.delay.ms": "0",
         "message.max.bytes": str(MESSAGE_BYTES_MAX),
         "transaction.max.timeout.ms": str(TRANSACTION_TIMEOUT_MAX_MS),
     }
     return "".join(f"{name}={value}\n" for name, value in lines.items())
+
+
+def cluster_id(entropy: bytes) -> str:
+    """Kafka's spelling of a cluster id: 16 bytes in URL-safe base64.
+
+    The first bit is cleared, because an id that begins with `-` is an option to Kafka's storage tool.
+    """
+    return urlsafe_b64encode(bytes((entropy[0] & 0x7F,)) + entropy[1:]).decode().rstrip("=")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from broker.embedded.kafka import cluster_id
+from broker.embedded.properties import cluster_id
 
 
 def test_no_cluster_id_begins_with_a_dash() -> None:
