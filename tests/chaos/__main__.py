@@ -19,6 +19,7 @@ OUTCOMES = (
     *("unreadable", "duplicate", "observed", "quarantined", "refused", "proposed"),
     *("parked", "partly_accepted", "accepted", "stale", "echo"),
 )
+SHOWN = 20
 
 
 def run(folder: Path, *, seed: int, seconds: float, rate: float = RATE) -> dict[str, Any]:
@@ -79,7 +80,7 @@ def main() -> int:
     if not report["findings"]:
         return 0
     print(f"\nFOUND with seed {given.seed}; the timeline is in {given.folder / 'timeline.jsonl'}:")
-    for finding in report["findings"]:
+    for finding in report["findings"][:SHOWN]:
         print(f"  {json.dumps(finding)}")
     for text in (given.folder / "timeline.jsonl").read_text().splitlines():
         print(f"  {text}")

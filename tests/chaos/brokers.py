@@ -28,13 +28,17 @@ class Brokers(threading.Thread):
         """SIGKILLs of single brokers."""
         self.gone = 0
         """Times that all of them were away at once."""
+        self.busy = False
+        """One of them is away, or is about to be."""
 
     def run(self) -> None:
         while (fault := self.faults.get()) is not None:
+            self.busy = True
             try:
                 self._all(fault.number) if fault.what == "brokers_gone" else self._one(fault)
             except (EmbeddedError, KafkaException, TimeoutError) as error:
                 self._tell("broker_fault_failed", error=repr(error)[:300])
+            self.busy = not self.faults.empty()
 
     def finish(self) -> None:
         """Until everything that was to be done to them is done, and all are back."""

@@ -97,6 +97,7 @@ class Campaign:
                     self.rebalances += 1
                     self.tell("rebalance", workers=fault.number)
             case "broker_killed" | "brokers_gone":
+                self.brokers.busy = True
                 self.brokers.faults.put(fault)
             case "reader_crash":
                 sink = self.sinks[READERS[fault.number % len(READERS)]]
@@ -110,6 +111,8 @@ class Campaign:
 
     def _cut_off(self, topic: str, partition: int) -> bool:
         """Delete changes that no worker has judged yet, as retention does to a gate that stands still too long."""
+        if self.brokers.busy:
+            return False
         wanted = self.workers.wanted
         self.workers.kill_all()
         try:
@@ -188,7 +191,6 @@ class Campaign:
             {"kind": "history", "holds": ["inputs", "ledger", "refusals"], "readers": list(READERS)},
             *(line for writer in self._writers for line in writer.lines),
             *self.people.lines,
-            *self._cut,
             *self._recorded(),
         ]
         revisions = sum(line["kind"] == "revision" for line in lines)
@@ -199,8 +201,17 @@ class Campaign:
 
     def _recorded(self) -> Iterator[Line]:
         """What the topics hold, with what was deleted from an input on purpose."""
-        cut = {(line["topic"], line["partition"]): line["before"] for line in self._cut}
+        self._forget_what_came_back()
+        cut = {(line["topic"], line["partition"]) for line in self._cut}
+        yield from self._cut
         for line in self.recorder.lines(SYSTEMS):
-            before = cut.get((line.get("topic"), line.get("partition")))  # type: ignore[arg-type]
-            yield {**line, "begin": 0} if line["kind"] == "input" and before is not None else line
-        yield from self._kept
+            whole = line["kind"] == "input" and (line["topic"], line["partition"]) in cut
+            yield {**line, "begin": 0} if whole else line
+        yield from self._kept if cut else ()
+
+    def _forget_what_came_back(self) -> None:
+        """A broker writes down once a minute where its logs begin: killed before, it has the deleted records again."""
+        for line in list(self._cut):
+            if self.recorder.ends(line["topic"])[line["partition"]][0] < line["before"]:
+                self.tell("retention_undone", topic=line["topic"], partition=line["partition"])
+                self._cut.remove(line)

@@ -21,7 +21,7 @@ WHOLE = {
 """So many of each in a campaign of ten minutes; in a shorter one in proportion, and at least one."""
 QUIET_S = 8.0
 """Nothing happens before: the workers open their slots."""
-GONE_SHARE = 0.12
+GONE_SHARE = 0.2
 """So long all brokers are gone, as a share of the campaign."""
 WORKERS = (3, 1, 4, 2)
 """How many there are after each rebalance, in turn."""
@@ -50,8 +50,8 @@ def schedule(seed: int, seconds: float) -> list[Fault]:
             at = QUIET_S + (seconds - QUIET_S) * (number + dice.random()) / count
             faults.append(Fault(round(at, 1), what, *_how(dice, what, number, points)))
     gone_s = round(GONE_SHARE * seconds)
-    faults.append(Fault(round(0.7 * seconds, 1), "brokers_gone", "all", gone_s))
-    faults.append(Fault(round(0.85 * seconds, 1), "retention", "billing", dice.randrange(4)))
+    faults.append(Fault(round(0.65 * seconds, 1), "brokers_gone", "all", gone_s))
+    faults.append(Fault(round(0.45 * seconds, 1), "retention", "billing", dice.randrange(4)))
     return sorted(faults)
 
 

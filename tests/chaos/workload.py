@@ -182,7 +182,7 @@ class Erp(Writer):
 
     def write(self) -> None:
         key, chance = self.key(), self.random.random()
-        limit = Decimal(self.random.randrange(1_000_000)) / 100
+        limit = Decimal(self.random.randrange(1_000_000)).scaleb(-2)
         shown = self._sink.shown(key)
         if chance < 0.12:  # another's field
             self.send(key, {"name": self.text("name")}, ["name"])
