@@ -143,6 +143,7 @@ class Campaign:
         """Nothing fails any more: every change is judged, every reader has read."""
         self.tell("rest")
         self.brokers.finish()
+        self._forget_what_came_back()
         for writer in self._writers:
             writer.finish()
         self.people.finish()
@@ -201,7 +202,6 @@ class Campaign:
 
     def _recorded(self) -> Iterator[Line]:
         """What the topics hold, with what was deleted from an input on purpose."""
-        self._forget_what_came_back()
         cut = {(line["topic"], line["partition"]) for line in self._cut}
         yield from self._cut
         for line in self.recorder.lines(SYSTEMS):
