@@ -26,6 +26,8 @@ SYSTEMS = ("crm", "erp", "billing")
 READERS = ("crm", "erp")
 RATE = 100.0
 REST_S = 240.0
+LATE_S = 60.0
+"""So long after its end a campaign goes on when there are faults that could not be done in time."""
 DECIDE_EVERY_S, TICK_EVERY_S, SAY_EVERY_S = 2.0, 10.0, 5.0
 
 
@@ -69,7 +71,7 @@ class Campaign:
         waiting = schedule(self.seed, self.seconds)
         every = {self.people.decide: DECIDE_EVERY_S, self.people.tick: TICK_EVERY_S, self._say: SAY_EVERY_S}
         due = dict.fromkeys(every, 1.0)
-        while (now := time.monotonic() - self._began) < self.seconds:
+        while (now := time.monotonic() - self._began) < self.seconds + (LATE_S if waiting else 0.0):
             self.workers.tend()
             self.people.look()
             while waiting and waiting[0].at_s <= now:

@@ -47,7 +47,7 @@ def schedule(seed: int, seconds: float) -> list[Fault]:
     for what, whole in WHOLE.items():
         count = max(1, round(whole * seconds / WHOLE_S))
         for number in range(count):
-            at = QUIET_S + (seconds - QUIET_S) * (number + dice.random()) / count
+            at = QUIET_S + (0.97 * seconds - QUIET_S) * (number + dice.random()) / count
             faults.append(Fault(round(at, 1), what, *_how(dice, what, number, points)))
     gone_s = round(GONE_SHARE * seconds)
     faults.append(Fault(round(0.65 * seconds, 1), "brokers_gone", "all", gone_s))
