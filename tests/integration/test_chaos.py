@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.__main__ import run
 from tests.chaos.history import FINDINGS
+from tests.chaos.report import run
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 SEED, SECONDS = 7, 75

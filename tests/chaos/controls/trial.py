@@ -20,8 +20,8 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import NewTopic
 
 from broker.embedded.kafka import EmbeddedKafka
-from tests.chaos.__main__ import judged
 from tests.chaos.recorder import Line
+from tests.chaos.report import judged
 from tests.estate import ROOT
 
 PARTITIONS, KEYS, CHANGES = 2, 20, 600
