@@ -161,7 +161,7 @@ def _outcome_of(history: History, name: Name, at: list[Line], traces: Any, direc
             history.found("doubled", f"two outcomes of one change: {', '.join(said)}", **about)
         counted.update(said[:1])
         bare += not said
-    direct -= "partly_accepted" in counted
+    direct -= counted["partly_accepted"]
     if direct == 1:
         counted["accepted"] += 1
         bare -= 1
@@ -273,8 +273,9 @@ def _entitled(history: History, before: Line, line: Line, waiting: list[Line], n
         last = newest.get((name, line["writer"]), "")
         if asked[name] != new.get(name) and last <= line["event"]:
             history.found("lost", f"the owner's {name} was left out", **about)
-        elif name in changed and line["event"] < last:
-            history.found("reordered", f"an older {name} after {last}", **about)
+        elif name in changed and line["event"] <= last:
+            finding = "doubled" if line["event"] == last else "reordered"
+            history.found(finding, f"{name} of {line['event']} after that of {last}", **about)
         newest[name, line["writer"]] = max(last, line["event"])
 
 

@@ -21,17 +21,20 @@ class Watched(Seats):
         self.given_back: list[str] = []
 
     async def _let_leave(self, coordinator: Any, member: str) -> None:
+        assert coordinator is None
         self.given_back.append(member)
         self.meanwhile()
 
 
+def gone() -> int:
+    """The number of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
 async def test_a_seat_that_another_worker_gives_back_is_left_to_it(tmp_path: Path) -> None:
-    dead = []
-    for _ in range(2):
-        process = subprocess.Popen([sys.executable, "-c", ""])
-        process.wait()
-        dead.append(process.pid)
-    for pid in dead:
+    for pid in (gone(), gone()):
         (tmp_path / f"seat-{socket.gethostname()}-{pid}").write_text(f"member {pid}")
 
     def another() -> None:
