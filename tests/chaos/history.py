@@ -17,7 +17,7 @@ from typing import Any
 FINDINGS = ("lost", "doubled", "reordered", "foreign", "unbalanced", "diverged")
 ALARMS = ("holds_rose", "owner_went_back", "write_war", "parked_expired")
 """Reasons of cases that tell people something beside the outcome of a change."""
-OUTCOME_LINES = ("echo", "stale", "parked", "refused", "proposed", "observed")
+OUTCOME_LINES = ("echo", "stale", "parked", "refused", "proposed", "observed", "partly_accepted")
 ANSWERS = ("redriven", "command_refused", "proposal_opened")
 Line = dict[str, Any]
 Name = tuple[str, str]

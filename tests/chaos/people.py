@@ -22,6 +22,7 @@ from tests.estate import PARTITIONS, Estate, map_documents
 COMMANDS = "commands.customer"
 CASES_KEPT = 200
 AHEAD_MS = 2000
+POLICIES = ("quarantine", "reject", "propose")
 CHOICES = ("redrive", "redrive", "redrive", "keep", "ask_owner")
 
 
@@ -93,7 +94,7 @@ class People:
             self._clock.produce(COMMANDS, value, b"", partition)
 
     def change_map(self, *, handover: bool) -> None:
-        """The next version: the telephone goes to the other system, or something harmless is said otherwise."""
+        """The next version: the telephone goes to the other system, or at least the ERP is answered otherwise."""
         self._changes += 1
         entries = list(self._handovers)
         if handover:
@@ -103,6 +104,7 @@ class People:
         documents = map_documents()
         document = yaml.safe_load(documents["customer.yaml"])
         document["description"] += f" ({self._changes})"
+        document["systems"]["erp"]["on_violation"] = POLICIES[self._changes % len(POLICIES)]
         documents["customer.yaml"] = yaml.safe_dump(document | ({"handover": entries} if entries else {}))
         try:
             version = publish_map(self._estate.access("control"), documents, "chaos")

@@ -1,7 +1,7 @@
 """Writers with a seed: what they write is decided by it, when Kafka takes it is not. They note what was acknowledged.
 
 The CRM creates, changes and deletes customers; the ERP owns the credit limit, waits for records, echoes, and writes
-what is not its own; billing only writes what is not its own, and now and then what cannot be read.
+what is not its own, and now and then what cannot be read; billing only writes what is not its own.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ KEYS = 240
 SHARES = {"crm": 0.6, "erp": 0.3, "billing": 0.1}
 """Of all changes, by writer."""
 FLUSH_S = 90.0
+UNREADABLE = b"\x00\x00\x00\x00\x64\xff"
+"""The contract's id, and not its datum."""
 Change = tuple[str, dict[str, Any] | None, list[str] | None]
 """(key, values, fields; None = the full image)."""
 
@@ -163,7 +165,10 @@ class Crm(Writer):
 
     def _tell(self, change: Change) -> None:
         self.send(*change)
-        self._first.setdefault(change[0], (self._event(), change))
+        if (
+            change[2] is not None
+        ):  # of a creation sent again, the key is a duplicate; of this, everything gets old
+            self._first.setdefault(change[0], (self._event(), change))
         self._last[change[0]] = (self._event(), change)
 
     def _again(self, event: str, change: Change) -> None:
@@ -184,7 +189,9 @@ class Erp(Writer):
         key, chance = self.key(), self.random.random()
         limit = Decimal(self.random.randrange(1_000_000)).scaleb(-2)
         shown = self._sink.shown(key)
-        if chance < 0.12:  # another's field
+        if chance < 0.02:
+            self.send(key, None, raw=UNREADABLE)
+        elif chance < 0.12:  # another's field
             self.send(key, {"name": self.text("name")}, ["name"])
         elif chance < 0.24 and shown:  # what it was given, back
             self.send(key, {"name": shown["name"], "email": shown["email"]}, ["name", "email"])
@@ -203,10 +210,7 @@ class Billing(Writer):
         super().__init__(estate, "billing", rate, seed)
 
     def write(self) -> None:
-        if self.random.random() < 0.2:
-            self.send(self.key(), None, raw=b"\x00\x00\x00\x00\x64\xff")
-        else:
-            self.send(self.key(), {"name": self.text("name")}, ["name"])
+        self.send(self.key(), {"name": self.text("name")}, ["name"])
 
 
 def writers(estate: Estate, rate: float, seed: int, erp: Sink) -> list[Writer]:
