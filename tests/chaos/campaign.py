@@ -59,6 +59,11 @@ class Campaign:
             self._timeline.write(json.dumps({"kind": "fault", "at": at, "what": what, **about}) + "\n")
             self._timeline.flush()
 
+    def close(self) -> None:
+        """Nothing of it runs any more, however it ended."""
+        self.workers.end()
+        self._timeline.close()
+
     # -- faults
 
     def run(self) -> None:
@@ -88,16 +93,14 @@ class Campaign:
     def _do(self, fault: Fault) -> bool:
         """Whether it could be done; otherwise it is tried again a second later."""
         match fault.what:
-            case "kill":
-                return self.workers.kill(fault.how, fault.number)
-            case "state_lost":
-                return self.workers.kill("anywhere", fault.number, lose_state=True)
+            case "kill" | "state_lost":
+                lost = fault.what == "state_lost"
+                return self.workers.kill(fault.how or "anywhere", fault.number, lose_state=lost)
             case "zombie":
                 return self.workers.pause(fault.number)
             case "rebalance":
-                if self.workers.scale(fault.number):
-                    self.rebalances += 1
-                    self.tell("rebalance", workers=fault.number)
+                self.rebalances += self.workers.scale(fault.number)
+                self.tell("rebalance", workers=fault.number)
             case "broker_killed" | "brokers_gone":
                 self.brokers.busy = True
                 self.brokers.faults.put(fault)
@@ -105,6 +108,8 @@ class Campaign:
                 sink = self.sinks[READERS[fault.number % len(READERS)]]
                 sink.crash.set()
                 self.tell("reader_crash", reader=sink.system)
+            case _ if self.brokers.busy:
+                return False  # what waits for brokers would make everything else wait with it
             case "map_change" | "handover":
                 self.people.change_map(handover=fault.what == "handover")
             case "retention":
@@ -113,8 +118,6 @@ class Campaign:
 
     def _cut_off(self, topic: str, partition: int) -> bool:
         """Delete changes that no worker has judged yet, as retention does to a gate that stands still too long."""
-        if self.brokers.busy:
-            return False
         wanted = self.workers.wanted
         self.workers.kill_all()
         try:

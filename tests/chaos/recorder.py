@@ -5,10 +5,11 @@ Reads the topics as anybody could, committed records only. It believes nothing t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -16,6 +17,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from schemas.registry import FileRegistry, envelopes
 
 Line = dict[str, Any]
+Answer = TypeVar("Answer")
 ASK_S = 20.0
 QUIET_S = 60.0
 """So long a topic may give nothing before its end, while brokers come back."""
@@ -134,7 +136,7 @@ class Recorder:
         """First and next offset of every partition; brokers that have just come back may need a moment."""
         consumer = self._consumer()
         try:
-            return {place.partition: _patient(consumer, place) for place in _places(consumer, topic)}
+            return {place.partition: _ends(consumer, place) for place in _places(consumer, topic)}
         finally:
             consumer.close()
 
@@ -143,7 +145,7 @@ class Recorder:
         consumer = self._consumer()
         try:
             for place in _places(consumer, topic):
-                low, high = _patient(consumer, place)
+                low, high = _ends(consumer, place)
                 if low == high:
                     continue
                 consumer.assign([TopicPartition(topic, place.partition, low)])
@@ -194,19 +196,29 @@ def _ms(moment: str | datetime) -> int:
 
 
 def _places(consumer: Consumer, topic: str) -> list[TopicPartition]:
-    return [
-        TopicPartition(topic, number)
-        for number in consumer.list_topics(topic, ASK_S).topics[topic].partitions
-    ]
+    def ask() -> list[TopicPartition]:
+        found = consumer.list_topics(topic, ASK_S).topics[topic]
+        if found.error is not None:
+            raise KafkaException(found.error)
+        return [TopicPartition(topic, number) for number in found.partitions]
+
+    return _patiently(ask)
 
 
-def _patient(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
-    for _ in range(3):
+def _ends(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
+    return _patiently(lambda: consumer.get_watermark_offsets(place, ASK_S))
+
+
+def _patiently(ask: Callable[[], Answer]) -> Answer:
+    """Ask until there is an answer: brokers that have just come back do not lead, or do not know yet."""
+    deadline = time.monotonic() + QUIET_S
+    while True:
         try:
-            return consumer.get_watermark_offsets(place, ASK_S)
+            return ask()
         except KafkaException:
-            continue
-    return consumer.get_watermark_offsets(place, ASK_S)
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
 
 
 def _place(message: Any) -> Line:

@@ -32,7 +32,7 @@ def run(folder: Path, *, seed: int, seconds: float, rate: float = RATE) -> dict[
                 for line in campaign.history():
                     out.write(json.dumps(line) + "\n")
         finally:
-            campaign.workers.end()
+            campaign.close()
     verdict = judged(told)
     report = {
         "seed": seed,
