@@ -66,7 +66,7 @@ def published_map(access: KafkaAccess) -> tuple[int, str]:
     try:
         place = TopicPartition(topics.OWNERSHIP_MAP, 0)
         _await_topic(consumer)
-        low, high = consumer.get_watermark_offsets(place, timeout=TIMEOUT_S)
+        low, high = _ends(consumer, place)
         if low == high:
             return 0, ""
         consumer.assign([TopicPartition(topics.OWNERSHIP_MAP, 0, high - 1)])
@@ -99,6 +99,18 @@ def _await_topic(consumer: Consumer) -> None:
         "Make it and its ACLs with `solesource prepare`."
     )
     raise KafkaRefused(msg)
+
+
+def _ends(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
+    """First and next offset, once the broker that leads the topic knows what control may do."""
+    for _ in range(ATTEMPTS):
+        try:
+            return consumer.get_watermark_offsets(place, timeout=TIMEOUT_S)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                raise
+        sleep(RETRY_S)
+    return consumer.get_watermark_offsets(place, timeout=TIMEOUT_S)
 
 
 def publish_map(access: KafkaAccess, documents: Mapping[str, str], by: str) -> int:
