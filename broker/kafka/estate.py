@@ -105,12 +105,14 @@ def _ends(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
     """First and next offset, once the broker that leads the topic knows what control may do."""
     for _ in range(ATTEMPTS):
         try:
-            return consumer.get_watermark_offsets(place, timeout=TIMEOUT_S)
+            low, high = consumer.get_watermark_offsets(place, timeout=TIMEOUT_S)
+            return int(low), int(high)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_AUTHORIZATION_FAILED:
                 raise
         sleep(RETRY_S)
-    return consumer.get_watermark_offsets(place, timeout=TIMEOUT_S)
+    msg = "control may not read ownership.map [map.unreadable] Give it its rights with `solesource prepare`."
+    raise KafkaRefused(msg)
 
 
 def publish_map(access: KafkaAccess, documents: Mapping[str, str], by: str) -> int:
