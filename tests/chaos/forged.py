@@ -196,6 +196,12 @@ def _effect_twice(draft: Draft) -> None:
     draft.add({**again, "revision": 6, "offset": 99})
 
 
+def _old_word_heard_again(draft: Draft) -> None:
+    last = draft.one("revision", key="A", revision=5)
+    values = last["values"] | {"name": "Ada"}
+    draft.add({**last, "revision": 6, "offset": 99, "writer": "crm", "event": "seq:0001", "values": values})
+
+
 def _number_used_twice(draft: Draft) -> None:
     draft.one("revision", key="A", revision=3)["revision"] = 2
 
@@ -295,6 +301,7 @@ def _gap_skipped(draft: Draft) -> None:
 FORGERIES: dict[str, tuple[Callable[[Draft], None], str]] = {
     "a revision vanishes": (_revision_vanishes, "lost"),
     "a change takes effect twice": (_effect_twice, "doubled"),
+    "an old word that comes again is heard again": (_old_word_heard_again, "reordered"),
     "a revision's number is used twice": (_number_used_twice, "doubled"),
     "an older revision stands behind a newer one": (_older_after_newer, "reordered"),
     "a foreign value travels with another change": (_foreign_value_leaks, "foreign"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,12 +10,6 @@ from broker.embedded.kafka import EmbeddedKafka
 from tests.chaos.controls.trial import CONTROLS, trial
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
-    with EmbeddedKafka(tmp_path_factory.mktemp("controls"), brief=True) as running:
-        yield running
 
 
 @pytest.mark.parametrize("name", CONTROLS)
