@@ -6,6 +6,7 @@ it after that is the last thing that this process does: SIGKILL, so nothing is s
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import os
@@ -143,6 +144,7 @@ def _around_writing(orders: Orders) -> None:
         orders.reached("sent_uncommitted")
         await end(self)
 
+    @functools.wraps(send)
     async def answered(self: Any, node: Any, request: Any, **how: Any) -> Any:
         answer = await send(self, node, request, **how)
         if isinstance(request, EndTxnRequest):
