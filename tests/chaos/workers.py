@@ -15,7 +15,7 @@ from typing import Any
 from tests.estate import ROOT, Estate
 
 Tell = Callable[..., None]
-ORDER_S = 15.0
+ORDER_S = 20.0
 """A worker that has not come past its named point by then is killed where it is."""
 
 
@@ -74,6 +74,7 @@ class Workers:
             return False
         worker = self.awake[number % len(self.awake)]
         if point != "anywhere":
+            worker = self.awake[0]  # the one that has been there longest: it has slots to pass the point with
             (self._orders / f"order-{worker.process.pid}").write_text(point)
             worker.kill_s = time.monotonic() + ORDER_S
             return True
