@@ -18,6 +18,7 @@ from ownership.reading import readings
 _DAY_MS = 86_400_000
 _CHANGES = re.compile(r"changes\.([a-z][a-z0-9_-]*)\.([a-z][a-z0-9_-]*)")
 _COMMANDS = re.compile(r"commands\.([a-z][a-z0-9_-]*)")
+_DELIVERIES = re.compile(r"deliveries\.[^.]+\.([^.]+)\.[^.]+")
 WHOLE_MS = RECENT_MS + _DAY_MS
 """So long compaction leaves records alone: a gate that is a day behind still finds the values replaced in the hour
 before the change in hand, also in a slot that has just opened (decision 0004)."""
@@ -88,6 +89,12 @@ def parse_changes(topic: str) -> tuple[str, str] | None:
 def parse_commands(topic: str) -> str | None:
     """The object of a commands topic, None for any other."""
     match = _COMMANDS.fullmatch(topic)
+    return match[1] if match else None
+
+
+def parse_deliveries(topic: str) -> str | None:
+    """The object of a topic of deliveries, None for any other."""
+    match = _DELIVERIES.fullmatch(topic)
     return match[1] if match else None
 
 

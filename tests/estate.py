@@ -19,6 +19,8 @@ from broker.access import KafkaAccess
 from broker.embedded.kafka import EmbeddedKafka
 from broker.embedded.sign_in import SignIn
 from broker.kafka.estate import prepare, publish_map
+from broker.lane.ledger import verify
+from schemas.authoritative import parse_authoritative
 from schemas.envelope import change_headers
 from schemas.keys import partition_of
 from schemas.registry import FileRegistry, envelopes
@@ -222,6 +224,27 @@ class Estate:
             for outcome, count in record["account"].items():
                 total[outcome] = total.get(outcome, 0) + count
         return total
+
+    def revisions(self, key: str) -> list[int]:
+        """Revisions of a customer in the order of the log."""
+        return [
+            parse_authoritative(message.headers()).revision
+            for message in self.read("authoritative.customer")
+            if message.key() == key.encode()
+        ]
+
+    def ledger_faults(self) -> list[Any]:
+        """What is wrong with the account and the chain of any slot; empty = nothing."""
+        by_slot: dict[int, list[Any]] = {}
+        for record in self.envelopes("ledger"):
+            by_slot.setdefault(record["slot"], []).append(record)
+        return [fault for records in by_slot.values() for fault in verify(records)]
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """What the workers of the gate logged under this name."""
+        lines = [line for path in self.home.glob("gate-*.log") for line in path.read_text().splitlines()]
+        logged = [json.loads(line) for line in lines if line.startswith("{")]
+        return [event for event in logged if event["event"] == name]
 
     def settle(self, received: int, timeout_s: float = 40.0) -> dict[str, int]:
         """Wait until the gate has judged `received` changes; returns the account."""

@@ -147,7 +147,7 @@ class EmbeddedKafka(SignIn):
         state = self._child.state()
         if state is None:
             raise NotRunningError(f"no Kafka runs on {self.data_dir}; start it with `solesource kafka up`")
-        return f"{LOOPBACK}:{state.facts['port']}"
+        return f"{LOOPBACK}:{self._advertised_port or state.facts['port']}"
 
     # --- parts
 

@@ -23,11 +23,13 @@ _LEDGER_STEP = 64
 _POLL_MS = 1000
 
 
-def reader_of(access: KafkaAccess, **options: Any) -> AIOKafkaConsumer:
-    """A consumer without a group that sees committed records only and never jumps."""
+def reader_of(
+    access: KafkaAccess, *, isolation_level: str = "read_committed", **options: Any
+) -> AIOKafkaConsumer:
+    """A consumer without a group that sees committed records only, unless told otherwise, and never jumps."""
     return AIOKafkaConsumer(
         **access.client_options(),
-        isolation_level="read_committed",
+        isolation_level=isolation_level,
         enable_auto_commit=False,
         auto_offset_reset="none",
         max_partition_fetch_bytes=1024 * 1024,

@@ -28,6 +28,7 @@ from broker.lane.projector import MaskKey, Projector
 from broker.lane.replay import reader_of
 from broker.lane.seat import Seats
 from broker.lane.slot import Batch, Slot
+from broker.lane.stable import StableOffsets, outputs
 
 GROUP = "gate"
 SESSION_MS = 6000
@@ -118,6 +119,15 @@ class Lane(Service):
             except KafkaError as error:
                 log.warning("lane.kafka_away", error=type(error).__name__)
                 await self.sleep(1.0)
+
+    @Service.task
+    async def _watch_stable_offsets(self) -> None:
+        await StableOffsets(self._access, self._outputs).run()
+
+    def _outputs(self) -> set[TopicPartition]:
+        return {
+            place for number in self.slots for place in outputs(number, self._shelves(number), self._existing)
+        }
 
     async def _refresh(self, consumer: AIOKafkaConsumer) -> None:
         inputs: dict[int, list[TopicPartition]] = {slot: [] for slot in range(self._slot_count)}

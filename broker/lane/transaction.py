@@ -12,11 +12,10 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
-
 from broker import topics
 from broker.access import KafkaAccess
 from broker.gate.outgoing import ENVELOPE, Destination, Outgoing
+from broker.lane.end_txn import EndOnceProducer
 from schemas.registry import envelopes
 
 BATCH_BYTES_MAX = 1024 * 1024
@@ -33,7 +32,7 @@ class Transactions:
     """One producer and its transactions, one after the other."""
 
     def __init__(self, access: KafkaAccess, name: str) -> None:
-        self._producer = AIOKafkaProducer(
+        self._producer = EndOnceProducer(
             **access.client_options(),
             client_id=name,
             acks="all",
@@ -58,7 +57,10 @@ class Transactions:
         return Batches(self._producer)
 
     async def send(self, batches: Batches) -> None:
-        """Write the batches in one transaction. Any exception: nothing of it is to be relied on."""
+        """Write the batches in one transaction. Any exception: nothing of it is to be relied on.
+
+        EndUnknownError: it may or may not have been committed. After any, this object is of no more use: stop it.
+        """
         producer = self._producer
         await producer.begin_transaction()
         sent = []
@@ -120,7 +122,7 @@ class SlotWriter(Transactions):
 class Batches:
     """The batches of one transaction while they are filled."""
 
-    def __init__(self, producer: AIOKafkaProducer) -> None:
+    def __init__(self, producer: EndOnceProducer) -> None:
         self._producer = producer
         self._open: dict[tuple[str, int], Any] = {}
         self._full: list[tuple[str, int, Any]] = []

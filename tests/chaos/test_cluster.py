@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -12,7 +13,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from confluent_kafka import Producer
 from confluent_kafka.admin import NewTopic
 
+from broker.lane.transaction import transactional_id
 from tests.chaos.cluster import REPLICAS, Cluster
+from tests.estate import Estate
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 TOPIC = "cluster.topic"
@@ -79,3 +82,29 @@ async def test_coordinators_are_where_clients_find_them(cluster: Cluster) -> Non
         await consumer.start()
         assert cluster.coordinator_of(group=f"group {number}") == consumer._coordinator.coordinator_id
         await consumer.stop()
+
+
+def test_a_gate_goes_on_when_the_coordinator_of_its_transactions_is_killed(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    """I3: "not coordinator" is an answer, and what is answered is sent again by the same producer."""
+    estate = Estate(cluster, tmp_path, replicas=REPLICAS)
+    keys = [f"K-{number}" for number in range(12)]
+    try:
+        estate.start_gate()
+        for turn in range(10):
+            for key in keys:
+                estate.send("crm", key, {"name": f"{turn}"}, wait=False)
+            estate.producer("crm").flush(60)
+            if turn == 4:
+                estate.settle(5 * len(keys))
+                victim = cluster.coordinator_of(transactional_id=transactional_id(1))
+                cluster.kill(victim)
+        account = estate.settle(10 * len(keys), timeout_s=90)
+        assert account["received"] == 10 * len(keys)
+        assert [estate.revisions(key) for key in keys] == [list(range(1, 11))] * len(keys)  # I4
+        assert estate.ledger_faults() == []
+    finally:
+        estate.stop()
+        estate.forget_clients()
+    cluster.start(victim)

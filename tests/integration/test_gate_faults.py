@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from broker.lane.ledger import verify
-from schemas.authoritative import parse_authoritative
 from tests.estate import Estate, estate_of
 
 pytestmark = pytest.mark.integration
@@ -19,22 +16,6 @@ GONE_S = 30
 @pytest.fixture(scope="module")
 def estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
     yield from estate_of(tmp_path_factory.mktemp("faults"))
-
-
-def numbers(estate: Estate, key: str) -> list[int]:
-    """Revisions of a key in the order of the log."""
-    return [
-        parse_authoritative(message.headers()).revision
-        for message in estate.read("authoritative.customer")
-        if message.key() == key.encode()
-    ]
-
-
-def assert_ledger_holds(estate: Estate) -> None:
-    by_slot: dict[int, list[Any]] = {}
-    for record in estate.envelopes("ledger"):
-        by_slot.setdefault(record["slot"], []).append(record)
-    assert [fault for records in by_slot.values() for fault in verify(records)] == []
 
 
 def test_kafka_is_down_when_the_gate_starts(estate: Estate) -> None:
@@ -64,8 +45,8 @@ def test_kafka_is_gone_for_thirty_seconds(estate: Estate) -> None:
     account = estate.settle(before + 100, timeout_s=90)
     assert account["received"] == before + 100
     for key in range(10):
-        assert numbers(estate, f"G-{key}") == list(range(1, 11))  # I4
-    assert_ledger_holds(estate)
+        assert estate.revisions(f"G-{key}") == list(range(1, 11))  # I4
+    assert estate.ledger_faults() == []
 
 
 def test_workers_are_killed_and_share_the_slots(estate: Estate) -> None:
@@ -84,5 +65,5 @@ def test_workers_are_killed_and_share_the_slots(estate: Estate) -> None:
     assert account["received"] == before + 300
     assert account["received"] == sum(count for name, count in account.items() if name != "received")  # I2
     for key in range(20):
-        assert numbers(estate, f"K-{key}") == list(range(1, 16))
-    assert_ledger_holds(estate)
+        assert estate.revisions(f"K-{key}") == list(range(1, 16))
+    assert estate.ledger_faults() == []
