@@ -12,10 +12,11 @@ CORE_TESTS := $(addprefix tests/unit/,gate lane ownership schemas) $(addprefix t
 ONCE ?=
 SEED ?=
 SEEDS ?=
+MINUTES ?=
 EXAMPLES ?= 50000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check simulate oracle mutants coverage-core bench lock clean
+.PHONY: help setup demo test test-all check simulate chaos oracle mutants coverage-core bench lock clean
 
 help: ## this list
 	@echo "make <target>:"
@@ -76,6 +77,9 @@ check: $(VENV)/.dev ## style, types, direction of imports, quick tests
 
 simulate: $(VENV)/.dev ## the gate under faults, from a seed (SEED=17: its timeline; SEEDS=20000: that many)
 	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS))
+
+chaos: $(VENV)/.dev ## faults on a real cluster of three brokers, judged from outside (MINUTES=10 SEED=7)
+	@$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),10) --seed $(or $(SEED),7)
 
 oracle: $(VENV)/.dev ## many histories, judged by the gate and by its slow, obvious twin (EXAMPLES=50000)
 	@$(BIN)/python -m tests.property --examples $(EXAMPLES)

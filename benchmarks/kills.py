@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -14,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.world import BenchWorld
+from schemas.registry import envelopes
+from tests.chaos.history import FINDINGS
+from tests.chaos.recorder import Recorder
+from tests.chaos.report import judged
 
 CHANGES, KILLS, PER_SECOND = 20_000, 5, 700
-JUDGE = Path(__file__).parent / "history.py"
 
 
 def killed(world: BenchWorld, first: int) -> dict[str, Any]:
@@ -34,19 +35,25 @@ def killed(world: BenchWorld, first: int) -> dict[str, Any]:
             os.kill(pid, signal.SIGKILL)
             kills += 1
     publisher.join()
+    deadline = time.monotonic() + 120
+    while _judged(world) < CHANGES and time.monotonic() < deadline:
+        time.sleep(1)
+    world.stop_gate()
+    recorder = Recorder(world.options(), world.registry, "account")
+    lines = [{"kind": "history", "holds": ["inputs", "ledger", "refusals"], "readers": []}, *sent]
+    lines += recorder.lines(("crm", "shop"))
+    lines.append({"kind": "end", "lines": len(lines) + 1})
     with tempfile.TemporaryDirectory() as folder:
         history = Path(folder) / "history.jsonl"
-        deadline = time.monotonic() + 120
-        while True:
-            outcomes = _write(world, history, sent)
-            if outcomes >= CHANGES or time.monotonic() > deadline:
-                break
-            time.sleep(1)
-        world.stop_gate()
-        done = subprocess.run(
-            [sys.executable, "-I", str(JUDGE), str(history)], capture_output=True, text=True, check=False
-        )
-    return {**json.loads(done.stdout), "kills": kills}
+        history.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        found = judged(history)
+    return {**{name: found[name] for name in ("in", "revisions", "outcomes", *FINDINGS)}, "kills": kills}
+
+
+def _judged(world: BenchWorld) -> int:
+    """Changes that the ledger accounts for."""
+    codec = envelopes().codec
+    return sum(codec.decode(message.value())["received"] for message in world.read("ledger"))
 
 
 def _publish(world: BenchWorld, first: int, sent: list[dict[str, Any]]) -> None:
@@ -58,53 +65,25 @@ def _publish(world: BenchWorld, first: int, sent: list[dict[str, Any]]) -> None:
     producer = Producer({**world.options(), "linger.ms": 5, "enable.idempotence": True})
     start = time.perf_counter()
     for index in range(CHANGES):
-        number = first + index
-        system, key, value, headers = world.record(number, foreign=True)
+        system, key, value, headers = world.record(first + index, foreign=True)
         while start + index / PER_SECOND > time.perf_counter():
             time.sleep(0.002)
-        event = headers[1][1].decode()
-        sent.append(
-            {"kind": "sent", "writer": system, "key": key.decode(), "event": event, "owner": system == "crm"}
-        )
+        line = {
+            "kind": "sent",
+            "writer": system,
+            "key": key.decode(),
+            "event": headers[1][1].decode(),
+            "fields": world.registry.codec.decode(value),
+            "deletes": False,
+        }
+
+        def delivered(error: Any, message: Any, line: dict[str, Any] = line) -> None:
+            where = {"topic": message.topic(), "partition": message.partition(), "offset": message.offset()}
+            sent.append({**line, "kind": "unsure"} if error else {**line, **where})
+
+        place = partition_of(key, PARTITIONS)
         producer.produce(
-            f"changes.{system}.account", value, key, partition_of(key, PARTITIONS), headers=headers
+            f"changes.{system}.account", value, key, place, headers=headers, on_delivery=delivered
         )
         producer.poll(0)
     assert producer.flush(60) == 0
-
-
-def _write(world: BenchWorld, history: Path, sent: list[dict[str, Any]]) -> int:
-    """Dump what was sent and what a read_committed reader sees; returns how many sent events have an outcome."""
-    events = {(line["writer"], line["event"]) for line in sent}
-    found = 0
-    with history.open("w", encoding="utf-8") as out:
-        for line in sent:
-            out.write(json.dumps(line) + "\n")
-        for message in world.read("authoritative.account"):
-            headers = {name: value.decode() for name, value in message.headers()}
-            writer, _, event = headers["ce_causationid"].partition("/")
-            if (writer, event) in events and "ce_reassert" not in headers:
-                found += 1
-            out.write(
-                json.dumps(
-                    {
-                        "kind": "revision",
-                        "writer": writer,
-                        "event": event,
-                        "key": message.key().decode(),
-                        "revision": int(headers["ce_revision"]),
-                        "partition": message.partition(),
-                        "offset": message.offset(),
-                        "again": "ce_reassert" in headers,
-                    }
-                )
-                + "\n"
-            )
-        for message in world.read("quarantine"):
-            case = world.registry.codec.decode(message.value())
-            if (case["system"], case["event_id"]) in events:
-                found += 1
-                out.write(
-                    json.dumps({"kind": "held", "writer": case["system"], "event": case["event_id"]}) + "\n"
-                )
-    return found

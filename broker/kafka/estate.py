@@ -105,18 +105,17 @@ def _await_topic(consumer: Consumer) -> None:
 
 
 def _ends(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
-    """First and next offset. The broker that leads may hear of an ACL later than the one that was asked before."""
-    attempt = 0
-    while True:
-        attempt += 1
+    """First and next offset, once the broker that leads the topic knows what control may do."""
+    for _ in range(ATTEMPTS):
         try:
             low, high = consumer.get_watermark_offsets(place, timeout=TIMEOUT_S)
+            return int(low), int(high)
         except KafkaException as error:
-            if attempt == ATTEMPTS or error.args[0].code() != KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            if error.args[0].code() != KafkaError.TOPIC_AUTHORIZATION_FAILED:
                 raise
-            sleep(RETRY_S)
-        else:
-            return low, high
+        sleep(RETRY_S)
+    msg = "control may not read ownership.map [map.unreadable] Give it its rights with `solesource prepare`."
+    raise KafkaRefused(msg)
 
 
 def publish_map(access: KafkaAccess, documents: Mapping[str, str], by: str) -> int:
@@ -133,15 +132,31 @@ def publish_map(access: KafkaAccess, documents: Mapping[str, str], by: str) -> i
         "by": by,
         "published_ms": now_ms(),
     }
-    producer = Producer({**access.librdkafka_options(), "enable.idempotence": True, "acks": "all"})
-    failures: list[str] = []
-    producer.produce(
-        topics.OWNERSHIP_MAP,
-        envelopes().codec.encode(envelopes().id_of("map"), record),
-        b"map",
-        on_delivery=lambda error, _: failures.append(error.str()) if error else None,
-    )
-    if producer.flush(TIMEOUT_S) or failures:
-        msg = f"the map was not published: {failures or 'time ran out'} [map.not_published] Check Kafka."
+    failure = ""
+    for _ in range(ATTEMPTS):
+        failure, unknown_yet = _written(access, envelopes().codec.encode(envelopes().id_of("map"), record))
+        if not unknown_yet:
+            break
+        sleep(RETRY_S)
+    if failure:
+        msg = f"the map was not published: {failure} [map.not_published] Check Kafka."
         raise KafkaRefused(msg)
     return version + 1
+
+
+def _written(access: KafkaAccess, value: bytes) -> tuple[str, bool]:
+    """(why the map was not written, whether control is only not known yet to the broker that leads its topic)."""
+    producer = Producer({**access.librdkafka_options(), "enable.idempotence": True, "acks": "all"})
+    failures: list[KafkaError] = []
+    producer.produce(
+        topics.OWNERSHIP_MAP,
+        value,
+        b"map",
+        on_delivery=lambda error, _: failures.append(error) if error else None,
+    )
+    if producer.flush(TIMEOUT_S):
+        return "time ran out", False
+    if not failures:
+        return "", False
+    # An ACL takes a moment to reach every broker of a cluster.
+    return failures[0].str(), failures[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED

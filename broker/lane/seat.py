@@ -43,10 +43,14 @@ class Seats:
             if not _is_dead(int(path.name.removeprefix(self._prefix))):
                 continue
             try:
-                await self._let_leave(consumer._coordinator, path.read_text("utf-8"))  # noqa: SLF001
+                member = path.read_text("utf-8")
+                path.unlink()
+            except FileNotFoundError:
+                continue  # several workers start at once: another one gives it back
+            try:
+                await self._let_leave(consumer._coordinator, member)  # noqa: SLF001
             except KafkaError as error:
                 log.warning("lane.seat_kept", error=type(error).__name__)  # the session's time-out remains
-            path.unlink()
             left += 1
         return left
 
