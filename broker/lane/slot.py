@@ -155,15 +155,15 @@ class Slot:
             finally:
                 await extra.stop()
         places = [place for place in self._inputs if place not in self.parked]
-        consumer.assign(places)
         begin = await consumer.beginning_offsets(places)
+        # An input that the ledger has never named was to be judged from its very beginning.
+        wanted = {place: memory.positions.get(f"{place.topic}/{place.partition}", 0) for place in places}
         for place in places:
-            wanted = memory.positions.get(f"{place.topic}/{place.partition}")
-            if wanted is not None and wanted < begin[place]:
-                self._park(place, wanted, begin[place])
-            consumer.seek(place, begin[place] if wanted is None else wanted)
-        if self.parked.keys() & set(places):
-            consumer.assign([place for place in places if place not in self.parked])
+            if wanted[place] < begin[place]:
+                self._park(place, wanted[place], begin[place])
+        consumer.assign([place for place in places if place not in self.parked])
+        for place in consumer.assignment():
+            consumer.seek(place, wanted[place])
 
     def _park(self, place: TopicPartition, wanted: int, begin: int) -> None:
         # I10: never skipped. Its neighbours go on; a person must say what becomes of the gap.

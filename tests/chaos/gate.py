@@ -7,8 +7,6 @@ it after that is the last thing that this process does: SIGKILL, so nothing is s
 from __future__ import annotations
 
 import functools
-import importlib
-import importlib.util
 import os
 import signal
 import sys
@@ -32,12 +30,7 @@ POINTS = (
 )
 """After fetch, after decode, after rule lookup, before deciding, after deciding before sending, while sending, after
 sending before EndTxn, EndTxn done and its answer lost, while a held case is written, between a person's decision and
-its release, between release and confirmation, while the state on disk is written (where there is one)."""
-
-
-def has_checkpoints() -> bool:
-    """Whether the gate keeps state on disk; until then it is in memory alone."""
-    return importlib.util.find_spec("broker.lane.checkpoint") is not None
+its release, between release and confirmation, while the state on disk is written."""
 
 
 class Orders:
@@ -104,12 +97,13 @@ def _around_judging(orders: Orders) -> None:
     judge.express = _first(orders, "before_deciding", express)
     judge.Judge._input = _then(looked_up, orders, "rules_looked_up")  # type: ignore[method-assign]
 
-    async def commit(self: Any, outgoing: Any, ledger: Any) -> None:
+    async def commit(self: Any, outgoing: Any, ledger: Any) -> Any:
         orders.reached("decided_unsent")
-        await judged(self, outgoing, ledger)
+        moved = await judged(self, outgoing, ledger)
         lines = [record.body for record, _ in outgoing if isinstance(record.body, dict)]
         if any(line.get("case_id") and line.get("by") for line in lines):
             orders.reached("command_committed_unconfirmed")
+        return moved
 
     SlotWriter.commit = commit  # type: ignore[method-assign]
 
@@ -156,9 +150,8 @@ def _around_writing(orders: Orders) -> None:
 
 
 def _around_checkpoints(orders: Orders) -> None:
-    if not has_checkpoints():
-        return
-    checkpoint = importlib.import_module("broker.lane.checkpoint")
+    from broker.lane import checkpoint
+
     checkpoint.Checkpoint.encode = _first(orders, "checkpoint", checkpoint.Checkpoint.encode)
 
 

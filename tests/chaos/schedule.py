@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from tests.chaos.gate import POINTS, has_checkpoints
+from tests.chaos.gate import POINTS
 
 WHOLE_S = 600
 WHOLE = {
@@ -41,7 +41,7 @@ class Fault:
 
 def schedule(seed: int, seconds: float) -> list[Fault]:
     """All faults of a campaign in order."""
-    points = POINTS if has_checkpoints() else POINTS[:-1]
+    points = POINTS
     dice = random.Random(f"faults/{seed}/{seconds:g}")
     faults: list[Fault] = []
     for what, whole in WHOLE.items():

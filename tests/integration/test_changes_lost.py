@@ -53,3 +53,23 @@ def test_a_gap_is_never_skipped(estate: Estate) -> None:
     estate.send("crm", next(gone), {"name": "Behind the gap"})
     time.sleep(2)
     assert estate.account()["received"] == 3  # I10: nothing behind the gap is judged as if there were none
+    assert "slot.failed" not in estate.logs()  # its neighbours were not even interrupted
+
+
+def test_a_gap_before_the_first_change_that_was_judged_is_not_skipped_either(estate: Estate) -> None:
+    """The ledger has never named the input: everything in it was to be judged."""
+    gone, neighbour = keys_of(1), keys_of(2)
+    for _ in range(3):
+        _, partition, offset = estate.send("crm", next(gone), {"name": "Never judged"})
+    admin = estate.kafka.admin()
+    for done in admin.delete_records([TopicPartition(TOPIC, partition, offset)]).values():
+        done.result(timeout=20)
+    estate.send("crm", next(neighbour), {"name": "Next door"})
+    estate.start_gate()
+    estate.settle(1)
+    deadline = time.monotonic() + 20
+    while "slot.changes_lost" not in estate.logs():
+        assert time.monotonic() < deadline, estate.logs()
+        time.sleep(0.2)
+    time.sleep(2)
+    assert estate.account()["received"] == 1 and "slot.failed" not in estate.logs()
