@@ -30,6 +30,7 @@ from broker.lane.states import CachedStates, Room, StatesUnusable
 from broker.lane.stored import state_bytes, state_of
 from schemas.registry import envelopes
 
+GOLDEN = 0.618
 WRITE_S = 5.0
 """So often a checkpoint is written where batches are committed."""
 DIRTY_STATES = 4_000
@@ -112,6 +113,7 @@ class StatesOnDisk:
         self._offsets |= changelogs.end
         self._whole = True
         await self._write(whole=True)
+        self._due_s += WRITE_S * (self._slot * GOLDEN % 1)  # slots do not all write in the same moment
 
     def _open(self) -> str:
         """Open the slot's folder, or a fresh one; why there cannot be a checkpoint in it, "" = there may be one."""

@@ -33,9 +33,9 @@ POLL_MS = 200
 FETCH_RECORDS_MAX = 3000
 FETCH_BYTES_MAX = 8 * 1024 * 1024
 """Of one answer of Kafka. Of an input, at most one more fetch of 1 MiB waits while a batch is judged."""
-PACE_S = float(__import__("os").environ.get("PACE", "0.03"))
-"""From the beginning of one batch to that of the next at least: each transaction costs the broker the same, however
-little is in it."""
+PAUSE_S_MAX = 0.05
+"""After a batch a slot waits as long as the batch took, and at most so long: what comes meanwhile shares a transaction,
+and a broker that is busy gets the fewer of them. After a pause there is no more waiting: a lone change never waits."""
 TRY_AGAIN_S = 30.0
 ASK_AGAIN_S = 0.1
 log = structlog.get_logger()
@@ -70,8 +70,7 @@ class Slot:
         self.parked: dict[TopicPartition, float] = {}
         """Inputs that stand still in the open (I10), and the loop time at which they are tried again: those whose
         changes were lost before they were judged, never."""
-        self._began = 0.0
-        """When its last batch began."""
+        self._pause_until = 0.0
         self.beat = time.monotonic()
         """When it last came round: had nothing to do, or committed. The watchdog looks at it."""
 
@@ -179,8 +178,7 @@ class Slot:
         )
 
     async def _round(self, consumer: Any, halts: Halts, settling: Settling) -> None:
-        # A lone change never waits; of a steady stream, what comes within the pace shares a transaction.
-        await asyncio.sleep(max(0.0, self._began + PACE_S - time.monotonic()))
+        await asyncio.sleep(max(0.0, self._pause_until - time.monotonic()))
         try:
             fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=FETCH_RECORDS_MAX)
         except OffsetOutOfRangeError as error:
@@ -191,7 +189,7 @@ class Slot:
             return
         if not fetched:
             return
-        self._began = time.monotonic()
+        began = time.monotonic()
         rules = self._maps.rules
         assert rules is not None
         ready = await halts.before_barriers(rules, in_order(fetched.values()))
@@ -200,6 +198,8 @@ class Slot:
                 await settling.settle(rules, records)
         except StandsStill as error:
             self._stand_still(error)
+        ended = time.monotonic()
+        self._pause_until = ended + min(PAUSE_S_MAX, ended - began)
 
     def _stand_still(self, error: StandsStill) -> None:
         place = error.place
