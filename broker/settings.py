@@ -43,9 +43,9 @@ class Settings(BaseSettings):
         default=16, ge=1, le=256, description="Units of work that the gate's workers divide; fixed."
     )
     states_in_memory: int = Field(
-        default=200_000,
+        default=600_000,
         ge=1000,
-        description="States that a worker of the gate keeps in memory beside those on disk.",
+        description="Values that a worker of the gate keeps in memory beside those on disk.",
     )
     replicas: int = Field(default=1, ge=1, le=7, description="Copies of each topic that is made.")
     database_url: str = Field(default="", description="Read models; empty = SQLite below home.")

@@ -31,10 +31,10 @@ from broker.lane.stored import state_bytes, state_of
 from schemas.registry import envelopes
 
 GOLDEN = 0.618
-WRITE_S = 5.0
+WRITE_S = 15.0
 """So often a checkpoint is written where batches are committed."""
-DIRTY_STATES = 4_000
-"""Or when so many states of a slot are dirty: a write of a few milliseconds."""
+DIRTY_STATES = 16_000
+"""Or when so many states of a slot are dirty. Records that change again meanwhile are written once."""
 DIRTY_STATES_MAX = 50_000
 """More are not kept when they cannot be written: then the slot fails."""
 SLICE = 200

@@ -18,6 +18,10 @@ class StatesUnusable(Exception):
     code = "states.unusable"
 
 
+STATE = 2
+"""What a state takes of the room, beside the replaced values that it remembers."""
+
+
 class States(Protocol):
     """States of a shelf by key. A dict is one: simulation, tests and judging again use that."""
 
@@ -33,7 +37,7 @@ class States(Protocol):
 class Room:
     """How much all slots of one worker keep in memory of what can be read again.
 
-    Counted in values: a state is one, and so is each replaced value that it remembers. States have two ages: when half
+    Counted in values: a state is two, and each replaced value that it remembers is one. States have two ages: when half
     of the room is taken, the young become old and the old are let go of; whatever is used becomes young again. That is
     nearly the order of use, and costs no step per look-up.
     """
@@ -84,7 +88,7 @@ class CachedStates:
         young, more = self._young, 0
         for key, state in states.items():
             known = young.get(key)
-            more += 1 + len(state.recent) if known is None else len(state.recent) - len(known.recent)
+            more += STATE + len(state.recent) if known is None else len(state.recent) - len(known.recent)
         young.update(states)
         self.dirty.update(states)
         self._room.take(more)
@@ -101,5 +105,5 @@ class CachedStates:
         state = self._old.get(key) or self.dirty.get(key) or self._read(key)
         if state is not None:
             self._young[key] = state
-            self._room.take(1 + len(state.recent))
+            self._room.take(STATE + len(state.recent))
         return state
