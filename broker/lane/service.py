@@ -96,7 +96,7 @@ class Lane(Service):
             try:
                 fit = fit or await self._is_fit()
                 await self._balance()
-            except KafkaError as error:
+            except (KafkaError, TimeoutError) as error:
                 log.warning("lane.kafka_away", error=type(error).__name__)
                 await self.sleep(1.0)
 
