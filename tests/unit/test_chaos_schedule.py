@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from itertools import pairwise
 
-from tests.chaos.gate import POINTS, has_checkpoints
+from tests.chaos.gate import POINTS
 from tests.chaos.recorder import laws_of
 from tests.chaos.schedule import WHOLE_S, schedule
 
@@ -23,7 +23,7 @@ def test_a_whole_campaign_has_what_it_promises() -> None:
         assert count["broker_killed"] >= 10 and count["brokers_gone"] == count["retention"] == 1
         assert count["handover"] >= 2 and count["map_change"] >= 2 and count["state_lost"] >= 1
         points = {fault.how for fault in faults if fault.what == "kill"}
-        assert points == {"anywhere", *(POINTS if has_checkpoints() else POINTS[:-1])}
+        assert points == {"anywhere", *POINTS}
         assert {fault.how for fault in faults if fault.what == "broker_killed"} == {
             "leader",
             "group_coordinator",
