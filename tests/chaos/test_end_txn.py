@@ -159,7 +159,7 @@ CASES = {
         Fault(api=Api.ADD_PARTITIONS_TO_TXN, client="gate-slot", lost="closed", times=10)
     ],
     "any answer of a transaction, by chance": [
-        Fault(api=api, client="gate-slot", lost="closed", times=None, probability=0.15, seed=seed)
+        Fault(api=api, client="gate-slot", lost="closed", times=None, probability=0.25, seed=seed)
         for seed, api in enumerate((Api.PRODUCE, Api.ADD_PARTITIONS_TO_TXN, Api.END_TXN))
     ],
 }
@@ -187,7 +187,8 @@ def test_the_gate_loses_doubles_and_disorders_nothing(estate: Estate, proxy: Pro
     for key in keys:
         assert estate.revisions(key) == list(range(1, TURNS + 1))  # I4
     assert estate.ledger_faults() == []
-    assert all(fault.hits for fault in faults), faults
+    met = [fault.hits > 0 for fault in faults]
+    assert any(met) if "by chance" in case else all(met), faults
     ends = sum(fault.hits for fault in faults if fault.api == Api.END_TXN)
     deadline = time.monotonic() + 30
     while len(estate.events("slot.opened")) - opened < ends and time.monotonic() < deadline:
