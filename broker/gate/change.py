@@ -134,23 +134,12 @@ def read(
     return _valued(bare, envelope, entry, readers[object_name])
 
 
-def in_the_way(
-    fault: Fault,
-    *,
-    object_name: str,
-    system: str,
-    key: bytes | None,
-    position: Position,
-    received_ms: int,
-    headers: Headers,
-    value: bytes | None,
-) -> Change:
-    """The change in a record over which a batch failed; of its value nothing is read again."""
-    bare = Change(object_name, system, key or b"", position, received_ms, headers, value, fault=fault)
+def in_the_way(bare: Change, fault: Fault) -> Change:
+    """The change in a record over which a batch failed: what its headers say; of its value nothing is read again."""
     try:
-        return _told(bare, parse_change(headers), fault=fault)
+        return _told(bare, parse_change(bare.headers), fault=fault)
     except MalformedEnvelope:
-        return bare
+        return bare._replace(fault=fault)
 
 
 def _faulty(bare: Change, reason: Reason, detail: str) -> Change:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Protocol
 
 from broker import topics
@@ -163,15 +162,26 @@ class Judge:
         fault: Fault | None,
     ) -> None:
         shelf, object_name = source.shelf, source.shelf[0]
-        change = (partial(in_the_way, fault) if fault else partial(read, rules.ownership_map, rules.readers))(
-            object_name=object_name,
-            system=system,
-            key=record.key,
-            position=Position(record.topic, record.partition, record.offset),
-            received_ms=record.timestamp,
-            headers=record.headers,
-            value=record.value,
+        position, key, at_ms = (
+            Position(record.topic, record.partition, record.offset),
+            record.key,
+            record.timestamp,
         )
+        if fault is not None:
+            bare = Change(object_name, system, key or b"", position, at_ms, record.headers, record.value)
+            change = in_the_way(bare, fault)
+        else:
+            change = read(
+                rules.ownership_map,
+                rules.readers,
+                object_name=object_name,
+                system=system,
+                key=key,
+                position=position,
+                received_ms=at_ms,
+                headers=record.headers,
+                value=record.value,
+            )
         known = self._state(judged, shelf, change.key)
         if known is None and change.fault is None:
             change = self._place(change)
