@@ -78,8 +78,8 @@ class Generations:
     async def _look(
         self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, admin: AIOKafkaAdminClient
     ) -> None:
-        rules = self._maps.rules
-        if rules is None or not self._maps.deliveries:
+        rules, deliveries = self._maps.rules, self._maps.deliveries
+        if rules is None or not deliveries:
             return
         version = rules.ownership_map.version
         current = {
@@ -98,7 +98,18 @@ class Generations:
         for who, (since, before) in list(told.items()):
             if before and who not in current and since <= version:
                 await _tell(producer, who, version, None)
-        await self._delete(admin, partitions, current, told)
+        kept = {_topic(projection) for projection in current.values()}
+        for topic, (who, last) in deliveries.items():
+            ready = who not in current or told.get(who, (0, ""))[1] == _topic(current[who])
+            deleted = self._deleted.get(topic) == last
+            if (
+                topic in partitions
+                and topic not in kept
+                and ready
+                and not deleted
+                and self._maps.rules is rules
+            ):
+                await self._delete(admin, topic, last)
 
     async def _hear(self, consumer: AIOKafkaConsumer, partitions: Mapping[str, int]) -> None:
         """Take in what was written to `projections` and `readings.*` since the last look."""
@@ -136,24 +147,12 @@ class Generations:
             self._missing.add(topic)
             log.error("generations.no_topic", topic=topic, what_to_do="Make it with `solesource prepare`.")
 
-    async def _delete(
-        self,
-        admin: AIOKafkaAdminClient,
-        existing: Mapping[str, int],
-        current: Mapping[tuple[str, str], Projection],
-        told: Told,
-    ) -> None:
-        """Delete the deliveries that an older map had and this one has not, once their reader has others."""
-        kept = {_topic(projection) for projection in current.values()}
-        for topic, (who, version) in self._maps.deliveries.items():
-            successor = current.get(who)
-            ready = successor is None or told.get(who, (0, ""))[1] == _topic(successor)
-            if topic not in existing or topic in kept or not ready or self._deleted.get(topic) == version:
-                continue
-            with contextlib.suppress(KafkaError):  # whoever owned slot 0 before may have been quicker
-                await admin.delete_topics([topic])
-                self._deleted[topic] = version
-                log.info("generations.deleted", topic=topic)
+    async def _delete(self, admin: AIOKafkaAdminClient, topic: str, last: int) -> None:
+        """Delete deliveries that an older map had and this one has not; their reader has others, or none any more."""
+        with contextlib.suppress(KafkaError):  # whoever owned slot 0 before may have been quicker
+            await admin.delete_topics([topic])
+            self._deleted[topic] = last
+            log.info("generations.deleted", topic=topic)
 
 
 def _topic(projection: Projection) -> str:

@@ -29,7 +29,8 @@ class MapFollower:
         self._changed = asyncio.Condition()
         self.rules: Rules | None = None
         self.deliveries: dict[str, tuple[tuple[str, str], int]] = {}
-        """Topic of deliveries to (reader, object) and the last map version that had it."""
+        """Topic of deliveries to (reader, object) and the last map version that had it. Another one with each map:
+        who keeps it keeps what belongs to the rules of that moment."""
 
     async def follow(self) -> None:
         """Read the topic until cancelled; Kafka being away is waited out."""
@@ -63,9 +64,8 @@ class MapFollower:
         except (SchemaError, MapRefused) as error:
             log.error("map.not_used", error=str(error))  # noqa: TRY400 - its findings say more than a trace
             return
-        self.deliveries |= _deliveries(rules)
         async with self._changed:
-            self.rules = rules
+            self.deliveries, self.rules = self.deliveries | _deliveries(rules), rules
             self._changed.notify_all()
         log.info("map.read", version=entry["version"], digest=entry["digest"][:12])
 
