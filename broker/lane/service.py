@@ -35,6 +35,7 @@ from broker.lane.settle import Batch
 from broker.lane.slot import Slot
 from broker.lane.stable import StableOffsets, outputs
 from broker.lane.states import Room
+from broker.lane.turns import Turns
 from broker.lane.watchdog import LEAVE_STATUS, watch
 
 GROUP = "gate"
@@ -70,6 +71,7 @@ class Lane(Service):
         self._seats = Seats(folder, GROUP)
         self._states_folder = folder / "state"
         self._room = Room(states_in_memory)
+        self._turns = Turns()
         self._access = access
         self._slot_count = slots
         self._submit = submit
@@ -212,6 +214,7 @@ class Lane(Service):
                 self._committed,
                 self._is_ours,
                 states,
+                self._turns,
             )
             slot.set_inputs(self._inputs.get(number, ()), self._partitions)
             self.slots[number] = (slot, asyncio.create_task(self._keep_open(slot)))

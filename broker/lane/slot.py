@@ -28,14 +28,12 @@ from broker.lane.order import batches, in_order, records_max
 from broker.lane.replay import load_shelves, reader_of, rebuild
 from broker.lane.settle import Batch, Settling, StandsStill
 from broker.lane.transaction import SlotWriter
+from broker.lane.turns import FULL_RECORDS, Turns
 
 POLL_MS = 200
 FETCH_RECORDS_MAX = 3000
 FETCH_BYTES_MAX = 8 * 1024 * 1024
 """Of one answer of Kafka. Of an input, at most one more fetch of 1 MiB waits while a batch is judged."""
-PAUSE_S_MAX = 0.05
-"""After a batch a slot waits as long as the batch took, and at most so long: what comes meanwhile shares a transaction,
-and a broker that is busy gets the fewer of them. After a pause there is no more waiting: a lone change never waits."""
 TRY_AGAIN_S = 30.0
 ASK_AGAIN_S = 0.1
 log = structlog.get_logger()
@@ -54,6 +52,7 @@ class Slot:
         committed: Callable[[int, Judged], None],
         is_ours: Callable[[int], Awaitable[bool]],
         states: Callable[[], StatesOnDisk],
+        turns: Turns,
     ) -> None:
         self.number = number
         self._access = access
@@ -63,6 +62,7 @@ class Slot:
         self._committed = committed
         self._is_ours = is_ours
         self._states = states
+        self._turns = turns
         self._inputs: dict[TopicPartition, tuple[str, int]] = {}
         self._partitions: dict[str, int] = {}
         self._changed_inputs = asyncio.Event()
@@ -70,7 +70,6 @@ class Slot:
         self.parked: dict[TopicPartition, float] = {}
         """Inputs that stand still in the open (I10), and the loop time at which they are tried again: those whose
         changes were lost before they were judged, never."""
-        self._pause_until = 0.0
         self.beat = time.monotonic()
         """When it last came round: had nothing to do, or committed. The watchdog looks at it."""
 
@@ -178,18 +177,33 @@ class Slot:
         )
 
     async def _round(self, consumer: Any, halts: Halts, settling: Settling) -> None:
-        await asyncio.sleep(max(0.0, self._pause_until - time.monotonic()))
+        fetched = await self._fetch(consumer, POLL_MS, FETCH_RECORDS_MAX)
+        if not fetched:
+            return
+        if (have := sum(map(len, fetched.values()))) >= FULL_RECORDS:
+            await self._settle(halts, settling, fetched)
+            return
+        async with self._turns.mine():
+            for place, records in (await self._fetch(consumer, 0, FETCH_RECORDS_MAX - have)).items():
+                fetched.setdefault(place, []).extend(records)  # what came while it waited
+            await self._settle(halts, settling, fetched)
+
+    async def _fetch(self, consumer: Any, timeout_ms: int, most: int) -> dict[TopicPartition, list[Any]]:
         try:
-            fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=FETCH_RECORDS_MAX)
+            found: dict[TopicPartition, list[Any]] = await consumer.getmany(
+                timeout_ms=timeout_ms, max_records=most
+            )
         except OffsetOutOfRangeError as error:
             for place, offset in error.args[0].items():
                 begin = (await consumer.beginning_offsets([place]))[place]
                 self._park(place, offset, begin)
             self._changed_inputs.set()
-            return
-        if not fetched:
-            return
-        began = time.monotonic()
+            return {}
+        return found
+
+    async def _settle(
+        self, halts: Halts, settling: Settling, fetched: dict[TopicPartition, list[Any]]
+    ) -> None:
         rules = self._maps.rules
         assert rules is not None
         ready = await halts.before_barriers(rules, in_order(fetched.values()))
@@ -198,8 +212,6 @@ class Slot:
                 await settling.settle(rules, records)
         except StandsStill as error:
             self._stand_still(error)
-        ended = time.monotonic()
-        self._pause_until = ended + min(PAUSE_S_MAX, ended - began)
 
     def _stand_still(self, error: StandsStill) -> None:
         place = error.place

@@ -13,6 +13,7 @@ from broker.access import KafkaAccess
 from broker.lane import slot as slot_module
 from broker.lane.boot import COMPILED, PINNED, TopicFound, environment, of_libraries, of_topics
 from broker.lane.slot import Slot
+from broker.lane.turns import Turns
 from broker.lane.watchdog import stuck
 from broker.rules import rules_of
 from tests.gate_parts import map_texts
@@ -46,7 +47,7 @@ async def test_the_group_is_asked_before_a_producer_fences_anybody(monkeypatch: 
     monkeypatch.setattr(slot_module, "SlotWriter", Writer)
     monkeypatch.setattr(slot_module, "ASK_AGAIN_S", 0.001)
     maps: Any = None
-    slot = Slot(7, KafkaAccess(""), maps, submit, "worker", lambda *_: None, is_ours, states)
+    slot = Slot(7, KafkaAccess(""), maps, submit, "worker", lambda *_: None, is_ours, states, Turns())
     run = asyncio.create_task(slot.run())
     await asyncio.sleep(0.01)
     assert asked == []  # it has nothing to do yet
@@ -66,7 +67,7 @@ async def test_a_slot_that_is_given_away_before_it_opens_ends_quietly(
 
     monkeypatch.setattr(slot_module, "ASK_AGAIN_S", 0.001)
     maps: Any = None
-    slot = Slot(7, KafkaAccess(""), maps, submit, "worker", lambda *_: None, is_ours, states)
+    slot = Slot(7, KafkaAccess(""), maps, submit, "worker", lambda *_: None, is_ours, states, Turns())
     slot.set_inputs([TopicPartition("changes.crm.customer", 0)], {"customer": 1})
     run = asyncio.create_task(slot.run())
     await asyncio.sleep(0.01)
