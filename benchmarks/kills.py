@@ -65,7 +65,7 @@ def _publish(world: BenchWorld, first: int, sent: list[dict[str, Any]]) -> None:
     producer = Producer({**world.options(), "linger.ms": 5, "enable.idempotence": True})
     start = time.perf_counter()
     for index in range(CHANGES):
-        system, key, value, headers = world.record(first + index, foreign=True)
+        system, key, value, headers = world.records.own_or_foreign(first + index)
         while start + index / PER_SECOND > time.perf_counter():
             time.sleep(0.002)
         line = {

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from confluent_kafka import Consumer, Producer
 
+from benchmarks.records import Maker
 from benchmarks.world import PARTITIONS, BenchWorld
 from schemas.keys import partition_of
 
@@ -42,11 +43,11 @@ def paced(world: BenchWorld, first: int, sources: Sequence[tuple[str, str]], sin
     reader.start()
     time.sleep(5)  # whoever is measured has started, and the reader stands at the end of the topic
     producer = Producer({**world.options(), "linger.ms": 0})
+    makers = {name: Maker(world.registry, name) for _, name in sources}
     start = time.perf_counter()
     for index in range(RATE * (SECONDS + WARM_SECONDS)):
-        number = (first + index) * 10  # never a foreign one
         source, object_name = sources[index % len(sources)]
-        _, key, value, headers = world.record(number, object_name=object_name)
+        _, key, value, headers = makers[object_name].own(first + index)
         due = start + index / RATE
         while (ahead := due - time.perf_counter()) > 0:
             time.sleep(min(ahead, 0.002))

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from confluent_kafka import Producer
 
+from benchmarks.records import MAP, Maker
 from benchmarks.throughput import gate_rate
-from benchmarks.world import MAP, PARTITIONS, BenchWorld
+from benchmarks.world import PARTITIONS, BenchWorld
 from broker.gate.express import express
 from broker.rules import rules_of
 from schemas.keys import partition_of
@@ -46,9 +47,9 @@ def measured(world: BenchWorld, records: int = RECORDS, changes: int = CHANGES) 
     from_log_s = _started(world)
     opened_mib, _ = _memory(world)
     world.stop_gate()
-    rate = gate_rate(world, records, changes, keys=records)
+    rate = gate_rate(world, records, changes, Maker(world.registry, keys=records).own)
     after_stop_s = _started(world)
-    world.fill(records + changes, changes, keys=records)
+    world.fill(records + changes, changes, Maker(world.registry, keys=records).own)
     _settled(world)
     worked_mib, most_mib = _memory(world)
     before = _openings(world)
@@ -64,8 +65,9 @@ def _fill(world: BenchWorld, records: int) -> None:
     documents = {path.name: path.read_text("utf-8") for path in MAP.iterdir()}
     plan = rules_of(documents, 1).express["crm", "account"]
     producer = Producer({**world.options(), "linger.ms": 20, "queue.buffering.max.messages": 400_000})
+    maker = Maker(world.registry, keys=records)
     for number in range(records):
-        _, key, value, headers = world.record(number, keys=records)
+        _, key, value, headers = maker.own(number)
         made = express(plan, None, key, value, tuple(headers), 1_764_000_000_000)
         assert made is not None
         _, revision = made

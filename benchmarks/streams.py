@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -14,12 +13,14 @@ from pathlib import Path
 from jgo.maven import Dependency, MavenContext, PythonResolver
 
 from benchmarks.latency import Latency, paced
-from benchmarks.throughput import sink_rate
+from benchmarks.peer import fill, running, sink_rate, topics
+from benchmarks.records import MAP
+from benchmarks.work import Work
 from benchmarks.world import BenchWorld
 
 SOURCE = Path(__file__).parent / "peers" / "KafkaStreamsGate.java"
 CACHE = Path.home() / ".cache" / "solesource" / "bench-jars"
-VERSION = "4.1.0"
+NEEDED = (("org.apache.kafka", "kafka-streams", "4.1.0"), ("org.apache.avro", "avro", "1.12.0"))
 
 
 def available() -> bool:
@@ -29,59 +30,46 @@ def available() -> bool:
 
 def streams_latency(world: BenchWorld, first: int, run: str, commit_ms: int | None = None) -> Latency:
     """Latency of the same topology in Kafka Streams, exactly_once_v2; new topics each run."""
-    source, sink = _topics(world, run)
-    with _running(world, run, commit_ms, "latest"):
+    source, sink = topics(world, f"streams-{run}", "held")
+    with _running(world, run, "own", commit_ms, "latest"):
         time.sleep(8)
         return paced(world, first, [(source, "account")], [sink])
 
 
-def streams_rate(world: BenchWorld, run: str, count: int, commit_ms: int | None = None) -> float:
+def streams_rate(world: BenchWorld, run: str, work: Work, count: int, commit_ms: int | None = None) -> float:
     """Changes per second of one thread that finds them in its topic."""
-    source, sink = _topics(world, run)
-    world.fill(0, count, one_topic=source)
-    with _running(world, run, commit_ms, "earliest"):
-        return sink_rate(world, sink, count)
-
-
-def _topics(world: BenchWorld, run: str) -> tuple[str, str]:
-    for end in ("in", "out", "held"):
-        world.make_topic(f"streams-{run}.{end}")
-    return f"streams-{run}.in", f"streams-{run}.out"
+    source, sink = topics(world, f"streams-{run}", "held")
+    fill(world, source, work, count)
+    with _running(world, run, work.job, commit_ms, "earliest"):
+        return sink_rate(world, sink, work, count)
 
 
 @contextmanager
-def _running(world: BenchWorld, run: str, commit_ms: int | None, start_from: str) -> Iterator[None]:
+def _running(world: BenchWorld, run: str, job: str, commit_ms: int | None, start_from: str) -> Iterator[None]:
     jars = _jars()
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(["javac", "-cp", jars, "-d", folder, str(SOURCE)], check=True)  # noqa: S607 - javac of this machine
-        settings = world.machine.settings
         environment = {
-            **os.environ,
-            "BOOTSTRAP": settings.bootstrap,
-            "PASSWORD": settings.password("admin"),
             "SOURCE": f"streams-{run}.in",
             "SINK": f"streams-{run}.out",
             "HELD": f"streams-{run}.held",
             "STATE": f"{folder}/state",
             "APPLICATION": f"streams-gate-{run}",
             "FROM": start_from,
+            "JOB": job,
+            "SCHEMA": str(MAP / "account.avsc"),
             **({"COMMIT_MS": str(commit_ms)} if commit_ms else {}),
         }
-        command = ["java", "-cp", f"{jars}:{folder}", "KafkaStreamsGate"]
-        peer = subprocess.Popen(
-            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        try:
+        with running(world, ["java", "-cp", f"{jars}:{folder}", "KafkaStreamsGate"], environment):
             yield
-        finally:
-            peer.terminate()
-            peer.wait(20)
 
 
 def _jars() -> str:
     context = MavenContext(repo_cache=CACHE, resolver=PythonResolver())
-    component = context.project("org.apache.kafka", "kafka-streams").at_version(VERSION)
-    wanted = Dependency(component.artifact())
-    _, needed = context.resolver.resolve([wanted])
-    artifacts = [component.artifact(), *(dependency.artifact for dependency in needed)]
-    return ":".join(str(artifact.resolve()) for artifact in artifacts)
+    wanted = [
+        Dependency(context.project(group, name).at_version(version).artifact())
+        for group, name, version in NEEDED
+    ]
+    _, needed = context.resolver.resolve(wanted)
+    artifacts = [dependency.artifact for dependency in (*wanted, *needed)]
+    return ":".join(dict.fromkeys(str(artifact.resolve()) for artifact in artifacts))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks.world import MAP
+from benchmarks.records import MAP
 from schemas.registry import canonical_digest
 
 OBJECTS, SLOTS = 16, 8

@@ -10,17 +10,13 @@ from typing import Any, Self
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import NewTopic
 
+from benchmarks.records import MAP, Make, Maker
 from broker.machine import Machine
 from broker.settings import Settings
-from schemas.envelope import change_headers
 from schemas.keys import partition_of
 from schemas.registry import FileRegistry
 
-MAP = Path(__file__).parent / "map"
 PARTITIONS = 4
-KEYS = 50_000
-FOREIGN = 10
-"""Where foreign writes are wanted: one record in ten is written by a system that does not own it."""
 
 
 class BenchWorld:
@@ -30,6 +26,7 @@ class BenchWorld:
         settings = Settings(home=home, map_dir=map_dir, slots=slots, partitions=PARTITIONS)
         self.machine = Machine(settings.model_copy(update={"bootstrap": ""}), say=lambda _: None)
         self.registry = FileRegistry(map_dir)
+        self.records = Maker(self.registry)
 
     def __enter__(self) -> Self:
         self.machine.start_kafka()
@@ -39,61 +36,19 @@ class BenchWorld:
     def __exit__(self, *_: object) -> None:
         self.machine.down()
 
-    def start_gate(self) -> None:
-        """Start one gate worker."""
-        self.machine.supervisor.start("gate", ["broker.cli", "gate"])
+    def start_gate(self, name: str = "gate") -> None:
+        """Start a gate worker."""
+        self.machine.supervisor.start(name, ["broker.cli", "gate"])
 
-    def stop_gate(self) -> None:
+    def stop_gate(self, name: str = "gate") -> None:
         """Stop it for good."""
-        self.machine.supervisor.stop("gate")
+        self.machine.supervisor.stop(name)
 
     def options(self, user: str = "admin") -> dict[str, Any]:
         """Settings of a user for librdkafka."""
         return self.machine.settings.access(user).librdkafka_options()
 
-    def record(
-        self,
-        number: int,
-        at_ms: int = 0,
-        *,
-        foreign: bool = False,
-        object_name: str = "account",
-        keys: int = KEYS,
-    ) -> tuple[str, bytes, bytes, list[tuple[str, bytes]]]:
-        """(writer, key, value, headers) of the n-th record; the same for everybody."""
-        key = f"account-{number % keys:06d}"
-        system = "shop" if foreign and number % FOREIGN == FOREIGN - 1 else "crm"
-        value = self.registry.codec.encode(
-            self.registry.latest(object_name).schema_id,
-            {
-                "account_id": key,
-                "name": f"Example Trading {number}",
-                "email": f"office.{number}@example.com",
-                "phone": f"+44 20 7946 {number:08d}",
-                "street": f"{number} High Street",
-                "city": "Leeds",
-                "postcode": "LS1 4AP",
-                "notes": "x" * 150,
-            },
-        )
-        headers = change_headers(
-            event_id=f"seq:0:{number:016d}",
-            system=system,
-            object_name=object_name,
-            time_ms=at_ms or 1_764_000_000_000,
-            fields=None,
-        )
-        return system, key.encode(), value, headers
-
-    def fill(
-        self,
-        first: int,
-        count: int,
-        one_topic: str | None = None,
-        *,
-        foreign: bool = False,
-        keys: int = KEYS,
-    ) -> None:
+    def fill(self, first: int, count: int, make: Make, one_topic: str | None = None) -> None:
         """Publish records: to each writer's own topic, or all into one (for peers that know no writers' topics)."""
         producer = Producer(
             {
@@ -104,9 +59,10 @@ class BenchWorld:
             }
         )
         for number in range(first, first + count):
-            system, key, value, headers = self.record(number, foreign=foreign, keys=keys)
-            topic = one_topic or f"changes.{system}.account"
-            producer.produce(topic, value, key, partition_of(key, PARTITIONS), headers=headers)
+            made = make(number)
+            topic = one_topic or f"changes.{made.system}.account"
+            place = partition_of(made.key, PARTITIONS)
+            producer.produce(topic, made.value, made.key, place, headers=made.headers)
             if number % 1000 == 0:
                 producer.poll(0)
         assert producer.flush(60) == 0
