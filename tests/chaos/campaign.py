@@ -12,6 +12,7 @@ from typing import Any
 
 from confluent_kafka import KafkaException, TopicPartition
 
+from tests.chaos.answers import Answers
 from tests.chaos.brokers import Brokers
 from tests.chaos.cluster import REPLICAS, Cluster
 from tests.chaos.people import People
@@ -42,7 +43,8 @@ class Campaign:
         self._lock = threading.Lock()
         self._timeline = (folder / "timeline.jsonl").open("w", encoding="utf-8")
         estate = self._estate = Estate(cluster, folder / "estate", replicas=REPLICAS)
-        self.workers = Workers(estate, folder / "workers", self.tell)
+        self.answers = Answers(cluster.ports)
+        self.workers = Workers(estate, folder / "workers", self.tell, self.answers.environment)
         self.brokers = Brokers(cluster, self.tell)
         self.people = People(estate, seed, self.tell)
         self.sinks = {system: Sink(estate, system) for system in READERS}
@@ -62,6 +64,7 @@ class Campaign:
     def close(self) -> None:
         """Nothing of it runs any more, however it ended."""
         self.workers.end()
+        self.answers.close()
         self._timeline.close()
 
     # -- faults
@@ -78,6 +81,7 @@ class Campaign:
         due = dict.fromkeys(every, 1.0)
         while (now := time.monotonic() - self._began) < self.seconds + (LATE_S if waiting else 0.0):
             self.workers.tend()
+            self.answers.tend()
             self.people.look()
             while waiting and waiting[0].at_s <= now:
                 fault = waiting.pop(0)
@@ -101,7 +105,13 @@ class Campaign:
             case "rebalance":
                 self.rebalances += self.workers.scale(fault.number)
                 self.tell("rebalance", workers=fault.number)
-            case "broker_killed" | "brokers_gone":
+            case "answer":
+                self.answers.add(fault.how, fault.number)
+                self.tell("answer", how=fault.how, late_s=fault.number)
+            case "disk_full":
+                self.workers.disk.fill(fault.number)
+                self.tell("disk_full", seconds=fault.number)
+            case "broker_killed" | "broker_hung" | "brokers_gone":
                 self.brokers.busy = True
                 self.brokers.faults.put(fault)
             case "reader_crash":
@@ -147,6 +157,7 @@ class Campaign:
     def _rest(self) -> None:
         """Nothing fails any more: every change is judged, every reader has read."""
         self.tell("rest")
+        self.answers.tend(over=True)
         self.brokers.finish()
         self._forget_what_came_back()
         for writer in self._writers:
@@ -181,7 +192,7 @@ class Campaign:
         print(
             f"{time.monotonic() - self._began:.0f} s of {self.seconds:.0f}: {self.sent} changes acknowledged, "
             f"{sum(self.workers.kills.values())} kills, {self.workers.zombies} zombies, "
-            f"{self.rebalances} rebalances, {self.brokers.killed + self.brokers.gone} faults of brokers",
+            f"{self.rebalances} rebalances, {self.brokers.faulted} faults of brokers",
             flush=True,
         )
 

@@ -83,6 +83,11 @@ class Cluster(SignIn):
         """The ids of all nodes, running or not."""
         return tuple(self._node)
 
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """Where each listens for clients."""
+        return tuple(self._ports.values())
+
     def running(self) -> tuple[int, ...]:
         """The ids of the nodes whose process is there; a paused one counts."""
         return tuple(node for node, kafka in self._node.items() if kafka.status().pid is not None)

@@ -290,6 +290,10 @@ def reasons(history: History, keys: dict[str, list[Line]]) -> None:
     """An owner's change is only set aside for a reason that the history bears out."""
     for case in history.by_kind["case"]:
         sent = history.wrote.get((case["writer"], case["event"]))
+        unwritable = bool(sent and sent.get("unwritable"))
+        if case["reason"] not in ALARMS and unwritable != (case["reason"] == "not_writable"):
+            finding = "foreign" if unwritable else "lost"
+            history.found(finding, f"held as {case['reason']}, which it is not", case=case["case"])
         if sent is None or not sent["fields"] or case["reason"] not in ("not_owner", "late_owner"):
             continue
         owners = history.law(case)["owners"]

@@ -7,11 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.chaos.surroundings import Disk
 from tests.estate import ROOT, Estate
 
 Tell = Callable[..., None]
@@ -34,10 +35,12 @@ class Worker:
 class Workers:
     """As many as wanted, whatever happens to them; `tend` is called again and again."""
 
-    def __init__(self, estate: Estate, folder: Path, tell: Tell) -> None:
+    def __init__(self, estate: Estate, folder: Path, tell: Tell, environment: Mapping[str, str]) -> None:
         self._estate, self._folder, self._tell = estate, folder, tell
         self._orders = folder / "orders"
         self._orders.mkdir(parents=True, exist_ok=True)
+        self._environment = {"CHAOS_ORDERS": str(self._orders), **environment}
+        self.disk = Disk(self._orders)
         self._all: list[Worker] = []
         self._started = 0
         self.wanted = 0
@@ -134,7 +137,7 @@ class Workers:
         with (self._folder / f"gate-{self._started}.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "tests.chaos.gate"],
-                env=self._estate.environment(CHAOS_ORDERS=str(self._orders)),
+                env=self._estate.environment(**self._environment),
                 stdout=log,
                 stderr=log,
                 cwd=ROOT,
