@@ -9,6 +9,10 @@ import ssl
 from dataclasses import dataclass, field
 from typing import Any
 
+REQUEST_TIMEOUT_MS = 10_000
+"""How long a request waits for a broker that is silent. By then the others have taken over what it led (Kafka gives it
+9 s, `broker.session.timeout.ms`), and the transaction that waits for it is still open (15 s)."""
+
 
 @dataclass(frozen=True, slots=True)
 class KafkaAccess:
@@ -22,7 +26,10 @@ class KafkaAccess:
 
     def client_options(self) -> dict[str, Any]:
         """Arguments for every aiokafka client."""
-        options: dict[str, Any] = {"bootstrap_servers": self.bootstrap}
+        options: dict[str, Any] = {
+            "bootstrap_servers": self.bootstrap,
+            "request_timeout_ms": REQUEST_TIMEOUT_MS,
+        }
         if self.ca_file is not None:
             options["ssl_context"] = ssl.create_default_context(cafile=self.ca_file)
         if not self.username:
@@ -41,6 +48,8 @@ class KafkaAccess:
             "bootstrap.servers": self.bootstrap,
             "partitioner": "murmur2_random",
             "log_level": 2,
+            "socket.timeout.ms": REQUEST_TIMEOUT_MS,
+            "socket.connection.setup.timeout.ms": REQUEST_TIMEOUT_MS,
         }
         if self.ca_file is not None:
             options["ssl.ca.location"] = self.ca_file

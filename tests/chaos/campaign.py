@@ -97,20 +97,11 @@ class Campaign:
     def _do(self, fault: Fault) -> bool:
         """Whether it could be done; otherwise it is tried again a second later."""
         match fault.what:
-            case "kill" | "state_lost":
-                lost = fault.what == "state_lost"
-                return self.workers.kill(fault.how or "anywhere", fault.number, lose_state=lost)
-            case "zombie":
-                return self.workers.pause(fault.number)
-            case "rebalance":
-                self.rebalances += self.workers.scale(fault.number)
-                self.tell("rebalance", workers=fault.number)
+            case "kill" | "state_lost" | "zombie" | "rebalance" | "disk_full":
+                return self._to_workers(fault)
             case "answer":
                 self.answers.add(fault.how, fault.number)
                 self.tell("answer", how=fault.how, late_s=fault.number)
-            case "disk_full":
-                self.workers.disk.fill(fault.number)
-                self.tell("disk_full", seconds=fault.number)
             case "broker_killed" | "broker_hung" | "brokers_gone":
                 self.brokers.busy = True
                 self.brokers.faults.put(fault)
@@ -124,6 +115,21 @@ class Campaign:
                 self.people.change_map(handover=fault.what == "handover")
             case "retention":
                 return self._cut_off(f"changes.{fault.how}.customer", fault.number)
+        return True
+
+    def _to_workers(self, fault: Fault) -> bool:
+        match fault.what:
+            case "zombie":
+                return self.workers.pause(fault.number)
+            case "rebalance":
+                self.rebalances += self.workers.scale(fault.number)
+                self.tell("rebalance", workers=fault.number)
+            case "disk_full":
+                self.workers.disk.fill(fault.number)
+                self.tell("disk_full", seconds=fault.number)
+            case _:
+                lost = fault.what == "state_lost"
+                return self.workers.kill(fault.how or "anywhere", fault.number, lose_state=lost)
         return True
 
     def _cut_off(self, topic: str, partition: int) -> bool:

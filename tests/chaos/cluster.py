@@ -158,6 +158,10 @@ class Cluster(SignIn):
         """All three nodes, running or not: clients take the first that answers."""
         return ",".join(f"{LOOPBACK}:{port}" for port in self._ports.values())
 
+    def address(self, node: int) -> str:
+        """`host:port` of one node, for a client that is to ask it first."""
+        return f"{LOOPBACK}:{self._ports[node]}"
+
     # --- parts
 
     def _partitions(self, topic: str) -> dict[int, tuple[int, int]]:
@@ -169,7 +173,7 @@ class Cluster(SignIn):
                 partition.id: (-1 if partition.leader is None else partition.leader.id, len(partition.isr))
                 for partition in asked.result(ASK_S).partitions
             }
-        except KafkaException:
+        except (KafkaException, TimeoutError):  # asked of one that is silent
             return {}
 
     def _signal(self, node: int, number: signal.Signals) -> None:

@@ -14,6 +14,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from confluent_kafka.admin import NewTopic
 
+from broker.access import REQUEST_TIMEOUT_MS
 from broker.embedded.files import free_port
 from broker.embedded.kafka import EmbeddedKafka
 from broker.lane.end_txn import EndOnceProducer, EndUnknownError
@@ -24,7 +25,7 @@ from tests.estate import PARTITIONS, Estate
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 PATIENCE_MS = 1500
 LATE_S = 4.0
-GATE_PATIENCE_S = 40
+GATE_PATIENCE_S = REQUEST_TIMEOUT_MS / 1000
 KEYS = 24
 TURNS = 10
 On = Literal["request", "response"]
