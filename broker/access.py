@@ -9,9 +9,10 @@ import ssl
 from dataclasses import dataclass, field
 from typing import Any
 
-REQUEST_TIMEOUT_MS = 10_000
-"""How long a request waits for a broker that is silent. By then the others have taken over what it led (Kafka gives it
-9 s, `broker.session.timeout.ms`), and the transaction that waits for it is still open (15 s)."""
+REQUEST_TIMEOUT_MS = 12_000
+"""How long a request waits for a broker that is silent. Kafka gives such a one 9 s (`broker.session.timeout.ms`), and
+with them up to 2 s until it notices: then the others lead what it led, and no longer wait for its copies. Less, and
+requests that the others are about to answer are given up too."""
 
 
 @dataclass(frozen=True, slots=True)

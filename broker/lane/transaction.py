@@ -22,7 +22,9 @@ from schemas.registry import envelopes
 
 BATCH_BYTES_MAX = 1024 * 1024
 REQUEST_BYTES_MAX = 8 * 1024 * 1024
-TRANSACTION_TIMEOUT_MS = 15_000
+TRANSACTION_TIMEOUT_MS = 30_000
+"""Longer than two requests, one after the other, wait for a broker that is silent: else Kafka ends the transaction
+while the first is still under way, and the slot has to open again."""
 
 
 def transactional_id(slot: int, part: str = "slot") -> str:
