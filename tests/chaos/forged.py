@@ -306,6 +306,10 @@ def _unwritable_and_written(draft: Draft) -> None:
     draft.one("sent", writer="erp", event="seq:0002")["unwritable"] = True
 
 
+def _unwritable_and_set_aside(draft: Draft) -> None:
+    draft.one("sent", writer="erp", event="seq:0003")["unwritable"] = True
+
+
 FORGERIES: dict[str, tuple[Callable[[Draft], None], str]] = {
     "a revision vanishes": (_revision_vanishes, "lost"),
     "a change takes effect twice": (_effect_twice, "doubled"),
@@ -334,6 +338,7 @@ FORGERIES: dict[str, tuple[Callable[[Draft], None], str]] = {
     "an input goes on over a gap": (_gap_skipped, "lost"),
     "a case that can be written is held by reference": (_held_as_unwritable, "lost"),
     "a case that cannot be written is written": (_unwritable_and_written, "foreign"),
+    "what must be held by reference is set aside": (_unwritable_and_set_aside, "foreign"),
 }
 
 

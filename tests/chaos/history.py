@@ -290,10 +290,6 @@ def reasons(history: History, keys: dict[str, list[Line]]) -> None:
     """An owner's change is only set aside for a reason that the history bears out."""
     for case in history.by_kind["case"]:
         sent = history.wrote.get((case["writer"], case["event"]))
-        unwritable = bool(sent and sent.get("unwritable"))
-        if case["reason"] not in ALARMS and unwritable != (case["reason"] == "not_writable"):
-            finding = "foreign" if unwritable else "lost"
-            history.found(finding, f"held as {case['reason']}, which it is not", case=case["case"])
         if sent is None or not sent["fields"] or case["reason"] not in ("not_owner", "late_owner"):
             continue
         owners = history.law(case)["owners"]
@@ -310,6 +306,19 @@ def reasons(history: History, keys: dict[str, list[Line]]) -> None:
         for name, value in sent["fields"].items():
             if line["what"] == "echo" and told and all((r["values"] or {}).get(name) != value for r in told):
                 history.found("lost", f"set aside as an echo, but {name} never had it", **_about(sent))
+
+
+def by_reference(history: History) -> None:
+    """What is too large to be written is held by reference, and nothing else is."""
+    large = {name for name, sent in history.wrote.items() if sent.get("unwritable")}
+    for case in history.by_kind["case"]:
+        is_large = (case["writer"], case["event"]) in large
+        if case["reason"] not in ALARMS and is_large != (case["reason"] == "not_writable"):
+            finding = "foreign" if is_large else "lost"
+            history.found(finding, f"held as {case['reason']}, which it is not", case=case["case"])
+    for line in history.by_kind["line"]:
+        if line["what"] in OUTCOME_LINES and (line["writer"], line["event"]) in large:
+            history.found("foreign", f"{line['what']}, and had to be held by reference", at=place(line))
 
 
 def answers(history: History) -> None:
@@ -371,6 +380,7 @@ def judge(lines: list[Line]) -> Line:
     ledger(history, counted)
     keys = revisions(history)
     reasons(history, keys)
+    by_reference(history)
     answers(history)
     readers(history, keys)
     found = Counter(finding["finding"] for finding in history.findings)

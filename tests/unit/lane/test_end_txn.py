@@ -83,7 +83,7 @@ async def started(monkeypatch: pytest.MonkeyPatch) -> EndOnceProducer:
 async def test_what_broke_a_transaction_is_said_by_what_comes_next(
     error: KafkaError, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """aiokafka by itself says "not in a transaction", or fails an assertion: neither names a cause."""
+    """The client by itself says "not in a transaction", or fails an assertion: neither names a cause."""
     producer = await started(monkeypatch)
     transactions = producer._txn_manager
     broken = transactions.fatal_error if isinstance(error, ProducerFenced) else transactions.error_transaction
