@@ -34,7 +34,9 @@ _POLL_MS = 100
 _SPARE_AFTER = 500
 """Records that are taken in before other slots get their turn."""
 _ALL: Mapping[tuple[str, int], int] = {}
-_ASK_AGAIN_S = 0.1
+_ASK_AGAIN_S = 0.03
+_TRIES = 5
+"""So often the same leader is asked before it is asked who leads."""
 _BEHIND_S_MAX = 30.0
 Mark = Callable[[Collection[tuple[str, int]]], Awaitable[Mapping[tuple[str, int], int]]]
 """Tells of each (topic, partition) how far it goes at least, from those who take writes for it."""
@@ -67,7 +69,7 @@ async def stable_ends(
 
     Raises LogBehindError when one stays lower.
     """
-    deadline = time.monotonic() + _BEHIND_S_MAX
+    deadline, tries = time.monotonic() + _BEHIND_S_MAX, 0
     while True:
         ends = await consumer.end_offsets(list(places))
         behind = [place for place in places if ends[place] < at_least.get(place, 0)]
@@ -75,8 +77,9 @@ async def stable_ends(
             return dict(ends)
         if time.monotonic() > deadline:
             raise LogBehindError(f"{behind[0]} ends at {ends[behind[0]]}, which cannot be")
-        await consumer._client.force_metadata_update()  # noqa: SLF001 - another one may lead
-        await asyncio.sleep(_ASK_AGAIN_S)
+        await asyncio.sleep(_ASK_AGAIN_S)  # the end of a transaction comes to its partitions a moment later
+        if (tries := tries + 1) % _TRIES == 0:
+            await consumer._client.force_metadata_update()  # noqa: SLF001 - another one may lead
 
 
 async def read_all(
@@ -142,10 +145,12 @@ async def rebuild(
     consumer = reader_of(access)
     await consumer.start()
     try:
-        ledger = await last_ledger(consumer, slot, await mark([(topics.LEDGER, slot)]))
+        places = [TopicPartition(topics.LEDGER, slot), *_changelogs(shelves, await consumer.topics())]
+        known = await mark(places)
+        ledger = await last_ledger(consumer, slot, known)
         if ledger is not None:
             memory.follow(ledger)
-        await load_shelves(access, consumer, memory, shelves, disk, beat, mark)
+        await load_shelves(access, consumer, memory, shelves, disk, beat, known)
     finally:
         await consumer.stop()
     return memory
@@ -158,34 +163,26 @@ async def load_shelves(
     shelves: Collection[Shelf],
     disk: StatesOnDisk,
     beat: Callable[[], None],
-    mark: Mark,
+    known: Mapping[tuple[str, int], int],
 ) -> None:
-    """Bring the states of `shelves` in `memory` and on `disk` to the end of the log."""
-    existing = await consumer.topics()
-    memories, records = (
-        {
-            TopicPartition(topic_of(object_name), partition): (object_name, partition)
-            for object_name, partition in shelves
-            if topic_of(object_name) in existing
-        }
-        for topic_of in (topics.state, topics.authoritative)
-    )
-    places = [*memories, *records]
-    if not places:
+    """Bring the states of `shelves` in `memory` and on `disk` to the end of the log, which is at least `known`."""
+    changelogs_of = _changelogs(shelves, await consumer.topics())
+    if not changelogs_of:
         return
+    places = list(changelogs_of)
     ids = await asyncio.to_thread(topic_ids, access, {place.topic for place in places})
-    begin, end = (
-        await consumer.beginning_offsets(places),
-        await stable_ends(consumer, places, await mark(places)),
-    )
+    begin, end = await consumer.beginning_offsets(places), await stable_ends(consumer, places, known)
     changelogs = Changelogs(ids, begin, end)
     since = await disk.take(memory, shelves, changelogs)
     count = 0
-    for shelf_of in (memories, records):
-        known = {place: at for place, at in since.items() if place in shelf_of}
-        async for record in read_all(consumer, shelf_of, known, end):
+    for topic_of in (topics.state, topics.authoritative):
+        shelf_of = {
+            place: shelf for place, shelf in changelogs_of.items() if place.topic == topic_of(shelf[0])
+        }
+        begins = {place: at for place, at in since.items() if place in shelf_of}
+        async for record in read_all(consumer, shelf_of, begins, end):
             shelf = shelf_of[TopicPartition(record.topic, record.partition)]
-            if shelf_of is memories:
+            if topic_of is topics.state:
                 memory.remember(shelf, record.key, record.value)
             else:
                 memory.revise(shelf, record.key, record.value, record.headers)
@@ -195,3 +192,21 @@ async def load_shelves(
                 await disk.spare()
     await disk.loaded(changelogs)
     log.info("slot.state_read", slot=memory.slot, records=count)
+
+
+async def mark_shelves(
+    consumer: AIOKafkaConsumer, shelves: Collection[Shelf], mark: Mark
+) -> Mapping[tuple[str, int], int]:
+    """How far the changelogs of `shelves` go at least."""
+    places = list(_changelogs(shelves, await consumer.topics()))
+    return await mark(places) if places else {}
+
+
+def _changelogs(shelves: Collection[Shelf], existing: Collection[str]) -> dict[TopicPartition, Shelf]:
+    """The partitions that states are read from, those of memories first, where there are such topics."""
+    return {
+        TopicPartition(topic_of(object_name), partition): (object_name, partition)
+        for topic_of in (topics.state, topics.authoritative)
+        for object_name, partition in shelves
+        if topic_of(object_name) in existing
+    }

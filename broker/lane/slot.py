@@ -25,7 +25,7 @@ from broker.lane.judge import Judge
 from broker.lane.judged import Judged
 from broker.lane.maps import MapFollower
 from broker.lane.order import batches, in_order, records_max
-from broker.lane.replay import Mark, load_shelves, reader_of, rebuild
+from broker.lane.replay import Mark, load_shelves, mark_shelves, reader_of, rebuild
 from broker.lane.settle import Batch, Settling, StandsStill
 from broker.lane.transaction import SlotWriter
 
@@ -150,7 +150,8 @@ class Slot:
             extra = reader_of(self._access)
             await extra.start()
             try:
-                await load_shelves(self._access, extra, memory, shelves, states, self._comes_round, mark)
+                known = await mark_shelves(extra, shelves, mark)
+                await load_shelves(self._access, extra, memory, shelves, states, self._comes_round, known)
             finally:
                 await extra.stop()
         places = [place for place in self._inputs if place not in self.parked]

@@ -29,6 +29,8 @@ RATE = 100.0
 REST_S = 240.0
 LATE_S = 60.0
 """So long after its end a campaign goes on when there are faults that could not be done in time."""
+AGAIN_S = {"retention": 10.0}
+"""After so long a fault is tried again; others after a second. For this one, all workers had to be killed."""
 DECIDE_EVERY_S, TICK_EVERY_S, SAY_EVERY_S = 2.0, 10.0, 5.0
 
 
@@ -81,12 +83,12 @@ class Campaign:
         due = dict.fromkeys(every, 1.0)
         while (now := time.monotonic() - self._began) < self.seconds + (LATE_S if waiting else 0.0):
             self.workers.tend()
-            self.answers.tend()
             self.people.look()
             while waiting and waiting[0].at_s <= now:
                 fault = waiting.pop(0)
                 if not self._do(fault):
-                    waiting = sorted([*waiting, replace(fault, at_s=now + 1.0)])
+                    again_s = AGAIN_S.get(fault.what, 1.0)
+                    waiting = sorted([*waiting, replace(fault, at_s=now + again_s)])
             for act, period in every.items():
                 if now >= due[act]:
                     act()
@@ -134,6 +136,8 @@ class Campaign:
 
     def _cut_off(self, topic: str, partition: int) -> bool:
         """Delete changes that no worker has judged yet, as retention does to a gate that stands still too long."""
+        if not self._judged().get(f"{topic}/{partition}"):
+            return False  # nobody stands in it yet
         wanted = self.workers.wanted
         self.workers.kill_all()
         try:
@@ -163,7 +167,7 @@ class Campaign:
     def _rest(self) -> None:
         """Nothing fails any more: every change is judged, every reader has read."""
         self.tell("rest")
-        self.answers.tend(over=True)
+        self.answers.stop()
         self.brokers.finish()
         self._forget_what_came_back()
         for writer in self._writers:

@@ -29,7 +29,7 @@ GONE_SHARE, GONE_S_MAX = 0.2, 300
 """So long all brokers are gone: a share of the campaign, and at most five minutes."""
 WORKERS = (3, 1, 4, 2)
 """How many there are after each rebalance, in turn."""
-LATE_S = (1, 4, 12)
+LATE_S = (1, 4, 16)
 """So late is an answer: before the gate gives up on it, or after."""
 BROKERS = ("leader", "group_coordinator", "transaction_coordinator")
 

@@ -47,7 +47,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_an_end_that_is_too_low_is_not_believed() -> None:
     """I3: who led before says so until it hears of its successor."""
-    consumer: Any = Told(7, 7, 12)
+    consumer: Any = Told(*[7] * 11, 12)
     assert await stable_ends(consumer, [PLACE, OTHER], {PLACE: 9}) == {PLACE: 12, OTHER: 12}
     assert consumer.asked_for_leaders == 2
 
