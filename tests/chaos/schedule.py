@@ -29,6 +29,8 @@ GONE_SHARE, GONE_S_MAX = 0.2, 300
 """So long all brokers are gone: a share of the campaign, and at most five minutes."""
 WORKERS = (3, 1, 4, 2)
 """How many there are after each rebalance, in turn."""
+FULL_UNTIL = 0.5
+"""A share of the campaign: once all brokers are gone nobody commits, and nothing is to be written to the disk."""
 LATE_S = (1, 4, 16)
 """So late is an answer: before the gate gives up on it, or after."""
 BROKERS = ("leader", "group_coordinator", "transaction_coordinator")
@@ -51,8 +53,9 @@ def schedule(seed: int, seconds: float) -> list[Fault]:
     faults: list[Fault] = []
     for what, whole in WHOLE.items():
         count = max(1, round(whole * seconds / WHOLE_S))
+        until = (FULL_UNTIL if what == "disk_full" else 0.97) * seconds
         for number in range(count):
-            at = QUIET_S + (0.97 * seconds - QUIET_S) * (number + dice.random()) / count
+            at = QUIET_S + (until - QUIET_S) * (number + dice.random()) / count
             faults.append(Fault(round(at, 1), what, *_how(dice, what, number)))
     gone_s = min(GONE_S_MAX, round(GONE_SHARE * seconds))
     faults.append(Fault(round(0.65 * seconds, 1), "brokers_gone", "all", gone_s))

@@ -70,7 +70,9 @@ class Soak:
         """The load at `rate` a second, or at a share of the peak when that is 0; then rest."""
         self.workers.wanted = WORKERS
         self.workers.tend()
-        self.load.rate = rate or self._share_of_peak()
+        self._measure_peak()
+        self.load.rate = rate or max(1.0, self.peak * SHARE_OF_PEAK)
+        print(f"peak: {self.peak:.0f} changes a second; the load: {self.load.rate:.0f}", flush=True)
         self._began = time.monotonic()
         self.load.start()
         acts: dict[Callable[[], None], float] = {
@@ -114,8 +116,8 @@ class Soak:
 
     # -- parts
 
-    def _share_of_peak(self) -> float:
-        """Let a backlog come about, see how fast it is judged, and take a share of that."""
+    def _measure_peak(self) -> None:
+        """Let a backlog come about, in which all records are created, and see how fast it is judged."""
         for _ in range(RAMP_CHANGES):
             self.load.write()
         before = time.time()
@@ -124,8 +126,6 @@ class Soak:
         seconds = (batches[-1][0] - batches[0][0]) if len(batches) > 1 else 0.0
         self.peak = sum(n for _, n in batches[1:]) / seconds if seconds else 0.0
         self.tell("peak", per_second=round(self.peak))
-        print(f"peak: {self.peak:.0f} changes a second; the load is {SHARE_OF_PEAK:.0%} of that", flush=True)
-        return max(1.0, self.peak * SHARE_OF_PEAK)
 
     def _until_judged(self, changes: int) -> None:
         deadline = time.monotonic() + REST_S
@@ -157,6 +157,8 @@ class Soak:
                     held = process.memory_info().rss / 2**20, process.num_fds(), process.num_threads()
             except psutil.Error:
                 continue  # it was killed just now
+            if not held[0]:
+                continue  # it was killed, and nobody has taken note yet
             sample = Sample(now - self._began, now - worker.began_s, *held, _tasks(worker))
             self.lives.setdefault(worker.process.pid, []).append(sample)
 
