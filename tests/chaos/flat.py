@@ -1,7 +1,7 @@
 """Whether what a process holds stays as much as it is: a line through its samples, life by life. Pure.
 
-A killed worker begins a new life. Each life that was long enough is looked at by itself, after it has warmed up, and
-lives are compared with each other where they are equally old.
+A killed worker begins a new life. Each life that was long enough is looked at by itself, after it has warmed up. Those
+that were killed young are compared with each other where they are equally old.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ from statistics import fmean, median
 
 MEMORY_SHARE_MAX = 0.05
 """So much memory may rise from the beginning of a life to its end, by the line, and from the first life to the last."""
-COUNT_RISE_MAX = 3
-"""So many more descriptors or tasks at the end of a life than at its beginning are chance."""
+COUNT_RISE_MAX, COUNT_SHARE_MAX = 5, 0.1
+"""So many more descriptors, threads or tasks, or such a share more, at the end of a life than at its beginning are
+chance: slots come and go with every kill, and each has some."""
+YOUNG_S = 40.0
+"""Lives are compared with each other if they are at least so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +82,9 @@ def findings(lives: Sequence[Sequence[Sample]], warm_s: float, least_s: float) -
                 said.append(f"worker {number}: nothing is known of its {name}")
                 continue
             counted = trend(points)
-            if counted.rise > max(COUNT_RISE_MAX, MEMORY_SHARE_MAX * counted.begin):
+            if counted.rise > max(COUNT_RISE_MAX, COUNT_SHARE_MAX * counted.begin):
                 said.append(f"worker {number}: {name} rose from {counted.begin:.0f} to {counted.end:.0f}")
-    return said + _from_life_to_life([life for _, life in warm])
+    return said + _from_life_to_life([life for life in lives if life and life[-1].age_s >= YOUNG_S])
 
 
 def _from_life_to_life(lives: Sequence[Sequence[Sample]]) -> list[str]:

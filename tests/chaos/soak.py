@@ -13,6 +13,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,10 @@ from tests.estate import ROOT, Estate
 
 WORKERS = 2
 SAMPLE_S, SAY_S = 10.0, 30.0
-WARM_S, LEAST_S = (60.0, 180.0), 60.0
-"""A worker warms up for a twentieth of the soak, within these bounds; what follows must be as long as `LEAST_S`."""
-STATES_IN_MEMORY = 100_000
-"""Filled before a worker is warm: after that, what it holds has no reason to grow."""
+WARM_S, WARM_SHARE, LEAST_S = (60.0, 600.0), 1 / 6, 60.0
+"""A worker warms up for a sixth of the soak, within these bounds; what follows must be as long as `LEAST_S`."""
+STATES_IN_MEMORY = 20_000
+"""Filled before a worker is warm, as are RocksDB's buffers of 96 MiB: after that nothing has a reason to grow."""
 RAMP_CHANGES, SHARE_OF_PEAK = 60_000, 0.5
 REST_S = 300.0
 TASKS = re.compile(r"^solesource_gate_tasks ([0-9.e+]+)$", re.MULTILINE)
@@ -96,12 +97,15 @@ class Soak:
         wrong, figures = judged(self.recorder, self.load, self.unanswered)
         self.workers.end()
         lives = list(self.lives.values())
-        warm_s = max(WARM_S[0], min(WARM_S[1], seconds / 20))
+        warm_s = max(WARM_S[0], min(WARM_S[1], seconds * WARM_SHARE))
         risen = findings(lives, warm_s, LEAST_S)
         title = (
             f"{seconds / 60:g} minutes at {self.load.rate:.0f} changes a second, {len(self.kills_s)} kills"
         )
         (self._folder / "soak.svg").write_text(drawing(lives, self.kills_s, title), encoding="utf-8")
+        with (self._folder / "samples.jsonl").open("w", encoding="utf-8") as out:
+            for pid, life in self.lives.items():
+                out.writelines(json.dumps({"worker": pid, **asdict(sample)}) + "\n" for sample in life)
         return {
             "minutes": round(seconds / 60, 2),
             "rate": round(self.load.rate),
