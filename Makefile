@@ -13,10 +13,12 @@ ONCE ?=
 SEED ?=
 SEEDS ?=
 MINUTES ?=
+RATE ?=
+KILL_EVERY ?=
 EXAMPLES ?= 50000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check simulate chaos oracle mutants coverage-core bench lock clean
+.PHONY: help setup demo test test-all check simulate chaos soak oracle mutants coverage-core bench lock clean
 
 help: ## this list
 	@echo "make <target>:"
@@ -80,6 +82,9 @@ simulate: $(VENV)/.dev ## the gate under faults, from a seed (SEED=17: its timel
 
 chaos: $(VENV)/.dev ## faults on a real cluster of three brokers, judged from outside (MINUTES=10 SEED=7)
 	@$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),10) --seed $(or $(SEED),7)
+
+soak: $(VENV)/.dev ## a steady load for an hour, a worker killed every five minutes: is memory flat? (MINUTES=60 RATE=2000)
+	@$(BIN)/python -m tests.chaos.soak --minutes $(or $(MINUTES),60) --rate $(or $(RATE),0) --kill-every $(or $(KILL_EVERY),5)
 
 oracle: $(VENV)/.dev ## many histories, judged by the gate and by its slow, obvious twin (EXAMPLES=50000)
 	@$(BIN)/python -m tests.property --examples $(EXAMPLES)

@@ -9,6 +9,11 @@ import ssl
 from dataclasses import dataclass, field
 from typing import Any
 
+REQUEST_TIMEOUT_MS = 12_000
+"""How long a request waits for a broker that is silent. Kafka gives such a one 9 s (`broker.session.timeout.ms`), and
+with them up to 2 s until it notices: then the others lead what it led, and no longer wait for its copies. Less, and
+requests that the others are about to answer are given up too."""
+
 
 @dataclass(frozen=True, slots=True)
 class KafkaAccess:
@@ -22,7 +27,10 @@ class KafkaAccess:
 
     def client_options(self) -> dict[str, Any]:
         """Arguments for every aiokafka client."""
-        options: dict[str, Any] = {"bootstrap_servers": self.bootstrap}
+        options: dict[str, Any] = {
+            "bootstrap_servers": self.bootstrap,
+            "request_timeout_ms": REQUEST_TIMEOUT_MS,
+        }
         if self.ca_file is not None:
             options["ssl_context"] = ssl.create_default_context(cafile=self.ca_file)
         if not self.username:
@@ -41,6 +49,8 @@ class KafkaAccess:
             "bootstrap.servers": self.bootstrap,
             "partitioner": "murmur2_random",
             "log_level": 2,
+            "socket.timeout.ms": REQUEST_TIMEOUT_MS,
+            "socket.connection.setup.timeout.ms": REQUEST_TIMEOUT_MS,
         }
         if self.ca_file is not None:
             options["ssl.ca.location"] = self.ca_file

@@ -6,6 +6,7 @@ are off: they are not in the path of the data (decision 0002).
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -84,7 +85,7 @@ def make_app(settings: Settings) -> Any:
 
         async def on_start(self) -> None:
             app.flow_control.resume()  # without a consumer nobody else opens the agent's channel
-            metrics.serve(settings.host, settings.gate_port)
+            metrics.serve(settings.host, settings.gate_port, asyncio.get_running_loop())
 
     return app
 

@@ -74,6 +74,9 @@ METRICS: Final[dict[str, MetricName]] = {
     "solesource_gate_last_commit_timestamp_seconds": MetricName(
         "gauge", ("slot",), "When this worker of the gate last committed a batch of a slot."
     ),
+    "solesource_gate_tasks": MetricName(
+        "gauge", (), "Tasks of this worker of the gate under way; rising for hours, something leaks."
+    ),
 }
 
 EVENTS: Final[dict[str, str]] = {

@@ -27,7 +27,7 @@ from typing import Any
 import aiokafka
 from aiokafka import AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
-from aiokafka.errors import KafkaError, NodeNotReadyError
+from aiokafka.errors import IllegalOperation, KafkaError, NodeNotReadyError
 from aiokafka.producer.sender import BaseHandler, EndTxnHandler, Sender
 from aiokafka.producer.transaction_manager import TransactionManager
 from aiokafka.protocol.transaction import EndTxnRequest
@@ -38,11 +38,29 @@ class EndUnknownError(KafkaError):
 
 
 class EndOnceProducer(AIOKafkaProducer):
-    """aiokafka's producer; the end of a transaction that is not answered raises EndUnknownError and ends it."""
+    """aiokafka's producer; the end of a transaction that is not answered raises EndUnknownError and ends it.
+
+    What breaks a transaction while its batches are handed over is raised by the next step, whichever that is.
+    """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._sender.client = _Watched(self.client, self._txn_manager)
+
+    async def send_batch(self, batch: Any, topic: str, *, partition: int) -> Any:
+        try:
+            return await super().send_batch(batch, topic, partition=partition)
+        except IllegalOperation as error:  # it is in no transaction any more: the sender has ended it
+            raise self._broken_by() or error from error
+
+    async def commit_transaction(self) -> None:
+        if (error := self._broken_by()) is not None:
+            raise error
+        await super().commit_transaction()
+
+    def _broken_by(self) -> BaseException | None:
+        ended = self._txn_manager.wait_for_transaction_end()
+        return ended.exception() if ended is not None and ended.done() else None
 
 
 class _Watched:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
 
@@ -26,9 +28,13 @@ class GateMetrics:
             ["slot"],
             registry=self._registry,
         )
+        self._tasks = Gauge(
+            "solesource_gate_tasks", "Tasks of this worker under way.", registry=self._registry
+        )
 
-    def serve(self, host: str, port: int) -> None:
-        """Serve /metrics; a port that is taken costs the metrics, never the gate."""
+    def serve(self, host: str, port: int, loop: asyncio.AbstractEventLoop) -> None:
+        """Serve /metrics of what runs in `loop`; a port that is taken costs the metrics, never the gate."""
+        self._tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
         try:
             start_http_server(port, addr=host, registry=self._registry)
         except OSError as error:

@@ -90,7 +90,8 @@ class Projector:
         consumer = reader_of(self._access, fetch_max_wait_ms=POLL_MS)
         try:
             await consumer.start()
-            self._positions, self._followed = await self._read_positions(consumer), set()
+            known = await writer.mark([(topics.PROJECTIONS, self._slot)])
+            self._positions, self._followed = await self._read_positions(consumer, known), set()
             while not self.stopping.is_set():
                 streams = await self._ready(consumer, writer)
                 await self._follow(consumer, writer, streams)
@@ -243,9 +244,12 @@ class Projector:
         for place in list(gone):
             del self._positions[place]
 
-    async def _read_positions(self, consumer: AIOKafkaConsumer) -> dict[tuple[str, int], Filled]:
+    async def _read_positions(
+        self, consumer: AIOKafkaConsumer, known: Mapping[tuple[str, int], int]
+    ) -> dict[tuple[str, int], Filled]:
         found: dict[tuple[str, int], Filled] = {}
-        async for record in read_all(consumer, [TopicPartition(topics.PROJECTIONS, self._slot)]):
+        place = TopicPartition(topics.PROJECTIONS, self._slot)
+        async for record in read_all(consumer, [place], at_least=known):
             topic, _, partition = record.key.decode().rpartition("/")
             if record.value is None:
                 found.pop((topic, int(partition)), None)

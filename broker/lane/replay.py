@@ -2,17 +2,21 @@
 
 States that are on disk are read on from their checkpoint; the rest from the beginning of the log.
 
-Reads only what is committed, to the last stable offset. Called after the producer has fenced the former worker.
+Reads only what is committed, to the last stable offset. Called after the producer has fenced the former worker, and
+told how far each partition goes at least: a broker that was silent for a while takes itself for the leader for a moment
+after it comes back, and says that the log ends where it did before (decision 0015).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
 
 from broker import topics
 from broker.access import KafkaAccess
@@ -30,6 +34,16 @@ _POLL_MS = 100
 _SPARE_AFTER = 500
 """Records that are taken in before other slots get their turn."""
 _ALL: Mapping[tuple[str, int], int] = {}
+_ASK_AGAIN_S = 0.03
+_TRIES = 5
+"""So often the same leader is asked before it is asked who leads."""
+_BEHIND_S_MAX = 30.0
+Mark = Callable[[Collection[tuple[str, int]]], Awaitable[Mapping[tuple[str, int], int]]]
+"""Tells of each (topic, partition) how far it goes at least, from those who take writes for it."""
+
+
+class LogBehindError(KafkaError):
+    """What Kafka lets us read of a partition ends before what is known to be in it."""
 
 
 def reader_of(
@@ -46,20 +60,43 @@ def reader_of(
     )
 
 
+async def stable_ends(
+    consumer: AIOKafkaConsumer,
+    places: Collection[TopicPartition],
+    at_least: Mapping[tuple[str, int], int],
+) -> dict[TopicPartition, int]:
+    """The last stable offset of each partition; asked again until none is lower than `at_least` says.
+
+    Raises LogBehindError when one stays lower.
+    """
+    deadline, tries = time.monotonic() + _BEHIND_S_MAX, 0
+    while True:
+        ends = await consumer.end_offsets(list(places))
+        behind = [place for place in places if ends[place] < at_least.get(place, 0)]
+        if not behind:
+            return dict(ends)
+        if time.monotonic() > deadline:
+            raise LogBehindError(f"{behind[0]} ends at {ends[behind[0]]}, which cannot be")
+        await asyncio.sleep(_ASK_AGAIN_S)  # the end of a transaction comes to its partitions a moment later
+        if (tries := tries + 1) % _TRIES == 0:
+            await consumer._client.force_metadata_update()  # noqa: SLF001 - another one may lead
+
+
 async def read_all(
     consumer: AIOKafkaConsumer,
     places: Collection[TopicPartition],
     since: Mapping[tuple[str, int], int] = _ALL,
+    at_least: Mapping[tuple[str, int], int] = _ALL,
 ) -> AsyncIterator[Any]:
     """Every committed record of the given partitions up to their present last stable offset.
 
-    `since`: where to begin in some of them; the others are read from their beginning.
+    `since`: where to begin in some of them; the others are read from their beginning. `at_least`: how far they go.
     """
     if not places:
         return
     consumer.assign(list(places))
     begin = await consumer.beginning_offsets(list(places)) | dict(since)
-    end = await consumer.end_offsets(list(places))
+    end = await stable_ends(consumer, places, at_least)
     for place in places:
         consumer.seek(place, begin[place])
     open_places = [place for place in places if begin[place] < end[place]]
@@ -71,12 +108,14 @@ async def read_all(
         open_places = [place for place in open_places if await consumer.position(place) < end[place]]
 
 
-async def last_ledger(consumer: AIOKafkaConsumer, slot: int) -> Mapping[str, Any] | None:
-    """The last committed ledger record of a slot, None if there is none yet."""
+async def last_ledger(
+    consumer: AIOKafkaConsumer, slot: int, at_least: Mapping[tuple[str, int], int]
+) -> Mapping[str, Any] | None:
+    """The last committed ledger record of a slot, None if there is none yet; the ledger goes so far `at_least`."""
     place = TopicPartition(topics.LEDGER, slot)
     consumer.assign([place])
     begin = (await consumer.beginning_offsets([place]))[place]
-    end = (await consumer.end_offsets([place]))[place]
+    end = (await stable_ends(consumer, [place], at_least))[place]
     step, found = _LEDGER_STEP, None
     while end > begin and found is None:
         start = max(begin, end - step)
@@ -96,19 +135,22 @@ async def rebuild(
     shelves: Collection[Shelf],
     disk: StatesOnDisk,
     beat: Callable[[], None],
+    mark: Mark,
 ) -> SlotMemory:
     """The memory of a slot that works on `shelves`, as its last committed batch left it; states are kept on `disk`.
 
-    `beat` is called as long as it goes on.
+    `beat` is called as long as it goes on, `mark` before anything is believed.
     """
     memory = SlotMemory(slot=slot)
     consumer = reader_of(access)
     await consumer.start()
     try:
-        ledger = await last_ledger(consumer, slot)
+        places = [TopicPartition(topics.LEDGER, slot), *_changelogs(shelves, await consumer.topics())]
+        known = await mark(places)
+        ledger = await last_ledger(consumer, slot, known)
         if ledger is not None:
             memory.follow(ledger)
-        await load_shelves(access, consumer, memory, shelves, disk, beat)
+        await load_shelves(access, consumer, memory, shelves, disk, beat, known)
     finally:
         await consumer.stop()
     return memory
@@ -121,29 +163,26 @@ async def load_shelves(
     shelves: Collection[Shelf],
     disk: StatesOnDisk,
     beat: Callable[[], None],
+    known: Mapping[tuple[str, int], int],
 ) -> None:
-    """Bring the states of `shelves` in `memory` and on `disk` to the end of the log."""
-    existing = await consumer.topics()
-    memories, records = (
-        {
-            TopicPartition(topic_of(object_name), partition): (object_name, partition)
-            for object_name, partition in shelves
-            if topic_of(object_name) in existing
-        }
-        for topic_of in (topics.state, topics.authoritative)
-    )
-    places = [*memories, *records]
-    if not places:
+    """Bring the states of `shelves` in `memory` and on `disk` to the end of the log, which is at least `known`."""
+    changelogs_of = _changelogs(shelves, await consumer.topics())
+    if not changelogs_of:
         return
+    places = list(changelogs_of)
     ids = await asyncio.to_thread(topic_ids, access, {place.topic for place in places})
-    begin, end = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
+    begin, end = await consumer.beginning_offsets(places), await stable_ends(consumer, places, known)
     changelogs = Changelogs(ids, begin, end)
     since = await disk.take(memory, shelves, changelogs)
     count = 0
-    for shelf_of in (memories, records):
-        async for record in read_all(consumer, shelf_of, {p: at for p, at in since.items() if p in shelf_of}):
+    for topic_of in (topics.state, topics.authoritative):
+        shelf_of = {
+            place: shelf for place, shelf in changelogs_of.items() if place.topic == topic_of(shelf[0])
+        }
+        begins = {place: at for place, at in since.items() if place in shelf_of}
+        async for record in read_all(consumer, shelf_of, begins, end):
             shelf = shelf_of[TopicPartition(record.topic, record.partition)]
-            if shelf_of is memories:
+            if topic_of is topics.state:
                 memory.remember(shelf, record.key, record.value)
             else:
                 memory.revise(shelf, record.key, record.value, record.headers)
@@ -153,3 +192,21 @@ async def load_shelves(
                 await disk.spare()
     await disk.loaded(changelogs)
     log.info("slot.state_read", slot=memory.slot, records=count)
+
+
+async def mark_shelves(
+    consumer: AIOKafkaConsumer, shelves: Collection[Shelf], mark: Mark
+) -> Mapping[tuple[str, int], int]:
+    """How far the changelogs of `shelves` go at least."""
+    places = list(_changelogs(shelves, await consumer.topics()))
+    return await mark(places) if places else {}
+
+
+def _changelogs(shelves: Collection[Shelf], existing: Collection[str]) -> dict[TopicPartition, Shelf]:
+    """The partitions that states are read from, those of memories first, where there are such topics."""
+    return {
+        TopicPartition(topic_of(object_name), partition): (object_name, partition)
+        for topic_of in (topics.state, topics.authoritative)
+        for object_name, partition in shelves
+        if topic_of(object_name) in existing
+    }

@@ -40,6 +40,9 @@ from broker.lane.watchdog import LEAVE_STATUS, watch
 
 GROUP = "gate"
 SESSION_MS = 6000
+REBALANCE_MS = 10_000
+JOIN_MS = REBALANCE_MS + 5_000
+"""A request to join the group is answered when all have joined, and must wait for that."""
 REFRESH_S = 2.0
 ATTEMPTS_MAX = 3
 NOT_FIT_STATUS = 78
@@ -124,12 +127,12 @@ class Lane(Service):
 
     async def _balance(self) -> None:
         consumer = AIOKafkaConsumer(
-            **self._access.client_options(),
+            **self._access.client_options() | {"request_timeout_ms": JOIN_MS},
             group_id=GROUP,
             enable_auto_commit=False,
             session_timeout_ms=SESSION_MS,
             heartbeat_interval_ms=1000,
-            rebalance_timeout_ms=10_000,
+            rebalance_timeout_ms=REBALANCE_MS,
             metadata_max_age_ms=30_000,
         )
         await consumer.start()

@@ -25,7 +25,7 @@ from broker.lane.judge import Judge
 from broker.lane.judged import Judged
 from broker.lane.maps import MapFollower
 from broker.lane.order import batches, in_order, records_max
-from broker.lane.replay import load_shelves, reader_of, rebuild
+from broker.lane.replay import Mark, load_shelves, mark_shelves, reader_of, rebuild
 from broker.lane.settle import Batch, Settling, StandsStill
 from broker.lane.transaction import SlotWriter
 from broker.lane.turns import FULL_RECORDS, Turns
@@ -103,7 +103,7 @@ class Slot:
 
     async def _work(self, writer: SlotWriter, states: StatesOnDisk) -> None:
         memory = await rebuild(
-            self._access, self.number, set(self._inputs.values()), states, self._comes_round
+            self._access, self.number, set(self._inputs.values()), states, self._comes_round, writer.mark
         )
         await self._maps.at_least(memory.map_version)  # never with an older map than the slot's last batch
         memory.partitions = dict(self._partitions)
@@ -117,7 +117,7 @@ class Slot:
             while not self._stop.is_set():
                 self._try_again()
                 if self._changed_inputs.is_set() or not consumer.assignment():
-                    await self._assign(consumer, judge, states)
+                    await self._assign(consumer, judge, states, writer.mark)
                 await halts.refresh(memory.connections)
                 await self._round(consumer, halts, settling)
                 look_for_cycles()
@@ -140,7 +140,7 @@ class Slot:
                 del self.parked[place]
             self._changed_inputs.set()
 
-    async def _assign(self, consumer: Any, judge: Judge, states: StatesOnDisk) -> None:
+    async def _assign(self, consumer: Any, judge: Judge, states: StatesOnDisk, mark: Mark) -> None:
         self._changed_inputs.clear()
         memory = judge.memory
         memory.partitions = dict(self._partitions)
@@ -149,7 +149,8 @@ class Slot:
             extra = reader_of(self._access)
             await extra.start()
             try:
-                await load_shelves(self._access, extra, memory, shelves, states, self._comes_round)
+                known = await mark_shelves(extra, shelves, mark)
+                await load_shelves(self._access, extra, memory, shelves, states, self._comes_round, known)
             finally:
                 await extra.stop()
         places = [place for place in self._inputs if place not in self.parked]
@@ -196,7 +197,10 @@ class Slot:
         except OffsetOutOfRangeError as error:
             for place, offset in error.args[0].items():
                 begin = (await consumer.beginning_offsets([place]))[place]
-                self._park(place, offset, begin)
+                if offset < begin:
+                    self._park(place, offset, begin)
+            # Behind its end, a broker spoke that has not heard yet that it leads no more: asked again, another answers.
+            await asyncio.sleep(ASK_AGAIN_S)
             self._changed_inputs.set()
             return {}
         return found

@@ -9,8 +9,10 @@ commit: aiokafka commits a transaction although one of its batches has failed (r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
+
+from aiokafka.errors import KafkaError
 
 from broker import topics
 from broker.access import KafkaAccess
@@ -20,7 +22,9 @@ from schemas.registry import envelopes
 
 BATCH_BYTES_MAX = 1024 * 1024
 REQUEST_BYTES_MAX = 8 * 1024 * 1024
-TRANSACTION_TIMEOUT_MS = 15_000
+TRANSACTION_TIMEOUT_MS = 30_000
+"""Longer than two requests, one after the other, wait for a broker that is silent: else Kafka ends the transaction
+while the first is still under way, and the slot has to open again."""
 
 
 def transactional_id(slot: int, part: str = "slot") -> str:
@@ -49,7 +53,6 @@ class Transactions:
             transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
             max_batch_size=BATCH_BYTES_MAX,
             max_request_size=REQUEST_BYTES_MAX,
-            request_timeout_ms=40_000,
         )
 
     async def renew(self) -> None:
@@ -94,6 +97,26 @@ class Transactions:
             (at.topic, at.partition): at.offset + count if at.offset >= 0 else -1
             for at, count in zip(written, counts, strict=True)
         }
+
+    async def mark(self, places: Collection[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """Offsets that the log of each (topic, partition) goes beyond; whoever says that it ends before is wrong.
+
+        Writes a record to each and takes it back: only who really leads a partition can have a write acknowledged.
+        Nobody who reads what is committed sees it. Raises KafkaError.
+        """
+        producer = self._producer
+        await producer.begin_transaction()
+        sent = []
+        for topic, partition in places:
+            builder = producer.create_batch()
+            builder.append(timestamp=None, key=b"", value=b"", headers=[])
+            builder.close()
+            sent.append(await producer.send_batch(builder, topic, partition=partition))
+        written = await asyncio.gather(*sent)
+        await producer.abort_transaction()
+        if unsaid := [f"{at.topic}/{at.partition}" for at in written if at.offset < 0]:
+            raise KafkaError(f"Kafka did not say where a record of {unsaid[0]} is")
+        return {(at.topic, at.partition): at.offset + 1 for at in written}
 
 
 class SlotWriter(Transactions):

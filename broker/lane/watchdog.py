@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 import structlog
 
 STUCK_S = 120.0
-"""Far above every time-out that a slot is meant to meet: a request of a transaction gives up after 40 seconds."""
+"""Far above every time-out that a slot is meant to meet: a request to Kafka gives up after 12 seconds."""
 LOOK_EVERY_S = 5.0
 LEAVE_STATUS = 70
 """EX_SOFTWARE: nothing in this process is to be believed."""

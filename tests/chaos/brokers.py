@@ -15,6 +15,8 @@ from tests.chaos.workers import Tell
 from tests.estate import PARTITIONS, SLOTS
 
 AWAY_S = 5.0
+HUNG_S = 20.0
+"""Past the 9 s after which the others take over what a silent broker leads."""
 
 
 class Brokers(threading.Thread):
@@ -26,16 +28,29 @@ class Brokers(threading.Thread):
         self.faults: queue.Queue[Fault | None] = queue.Queue()
         self.killed = 0
         """SIGKILLs of single brokers."""
+        self.hung = 0
+        """SIGSTOPs of single brokers."""
         self.gone = 0
         """Times that all of them were away at once."""
         self.busy = False
         """One of them is away, or is about to be."""
 
+    @property
+    def faulted(self) -> int:
+        """Faults so far, of each kind."""
+        return self.killed + self.hung + self.gone
+
     def run(self) -> None:
         while (fault := self.faults.get()) is not None:
             self.busy = True
             try:
-                self._all(fault.number) if fault.what == "brokers_gone" else self._one(fault)
+                match fault.what:
+                    case "brokers_gone":
+                        self._all(fault.number)
+                    case "broker_hung":
+                        self._hang(fault)
+                    case _:
+                        self._one(fault)
             except (EmbeddedError, KafkaException, TimeoutError) as error:
                 self._tell("broker_fault_failed", error=repr(error)[:300])
             self.busy = not self.faults.empty()
@@ -54,6 +69,17 @@ class Brokers(threading.Thread):
         time.sleep(AWAY_S)
         self._cluster.start(node)
         self._tell("broker_back", node=node)
+
+    def _hang(self, fault: Fault) -> None:
+        node = self._node(fault)
+        self._cluster.pause(node)
+        self.hung += 1
+        self._tell("broker_hung", node=node, why=fault.how, seconds=HUNG_S)
+        try:
+            time.sleep(HUNG_S)
+        finally:
+            self._cluster.resume(node)
+        self._tell("broker_goes_on", node=node)
 
     def _node(self, fault: Fault) -> int:
         if fault.how == "leader":

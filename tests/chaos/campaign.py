@@ -12,6 +12,7 @@ from typing import Any
 
 from confluent_kafka import KafkaException, TopicPartition
 
+from tests.chaos.answers import Answers
 from tests.chaos.brokers import Brokers
 from tests.chaos.cluster import REPLICAS, Cluster
 from tests.chaos.people import People
@@ -28,6 +29,8 @@ RATE = 100.0
 REST_S = 240.0
 LATE_S = 60.0
 """So long after its end a campaign goes on when there are faults that could not be done in time."""
+AGAIN_S = {"retention": 10.0}
+"""After so long a fault is tried again; others after a second. For this one, all workers had to be killed."""
 DECIDE_EVERY_S, TICK_EVERY_S, SAY_EVERY_S = 2.0, 10.0, 5.0
 
 
@@ -42,7 +45,8 @@ class Campaign:
         self._lock = threading.Lock()
         self._timeline = (folder / "timeline.jsonl").open("w", encoding="utf-8")
         estate = self._estate = Estate(cluster, folder / "estate", replicas=REPLICAS)
-        self.workers = Workers(estate, folder / "workers", self.tell)
+        self.answers = Answers(cluster.ports)
+        self.workers = Workers(estate, folder / "workers", self.tell, self.answers.environment)
         self.brokers = Brokers(cluster, self.tell)
         self.people = People(estate, seed, self.tell)
         self.sinks = {system: Sink(estate, system) for system in READERS}
@@ -62,6 +66,7 @@ class Campaign:
     def close(self) -> None:
         """Nothing of it runs any more, however it ended."""
         self.workers.end()
+        self.answers.close()
         self._timeline.close()
 
     # -- faults
@@ -82,7 +87,8 @@ class Campaign:
             while waiting and waiting[0].at_s <= now:
                 fault = waiting.pop(0)
                 if not self._do(fault):
-                    waiting = sorted([*waiting, replace(fault, at_s=now + 1.0)])
+                    again_s = AGAIN_S.get(fault.what, 1.0)
+                    waiting = sorted([*waiting, replace(fault, at_s=now + again_s)])
             for act, period in every.items():
                 if now >= due[act]:
                     act()
@@ -93,15 +99,12 @@ class Campaign:
     def _do(self, fault: Fault) -> bool:
         """Whether it could be done; otherwise it is tried again a second later."""
         match fault.what:
-            case "kill" | "state_lost":
-                lost = fault.what == "state_lost"
-                return self.workers.kill(fault.how or "anywhere", fault.number, lose_state=lost)
-            case "zombie":
-                return self.workers.pause(fault.number)
-            case "rebalance":
-                self.rebalances += self.workers.scale(fault.number)
-                self.tell("rebalance", workers=fault.number)
-            case "broker_killed" | "brokers_gone":
+            case "kill" | "state_lost" | "zombie" | "rebalance" | "disk_full":
+                return self._to_workers(fault)
+            case "answer":
+                self.answers.add(fault.how, fault.number)
+                self.tell("answer", how=fault.how, late_s=fault.number)
+            case "broker_killed" | "broker_hung" | "brokers_gone":
                 self.brokers.busy = True
                 self.brokers.faults.put(fault)
             case "reader_crash":
@@ -116,8 +119,25 @@ class Campaign:
                 return self._cut_off(f"changes.{fault.how}.customer", fault.number)
         return True
 
+    def _to_workers(self, fault: Fault) -> bool:
+        match fault.what:
+            case "zombie":
+                return self.workers.pause(fault.number)
+            case "rebalance":
+                self.rebalances += self.workers.scale(fault.number)
+                self.tell("rebalance", workers=fault.number)
+            case "disk_full":
+                self.workers.disk.fill(fault.number)
+                self.tell("disk_full", seconds=fault.number)
+            case _:
+                lost = fault.what == "state_lost"
+                return self.workers.kill(fault.how or "anywhere", fault.number, lose_state=lost)
+        return True
+
     def _cut_off(self, topic: str, partition: int) -> bool:
         """Delete changes that no worker has judged yet, as retention does to a gate that stands still too long."""
+        if not self._judged().get(f"{topic}/{partition}"):
+            return False  # nobody stands in it yet
         wanted = self.workers.wanted
         self.workers.kill_all()
         try:
@@ -147,6 +167,7 @@ class Campaign:
     def _rest(self) -> None:
         """Nothing fails any more: every change is judged, every reader has read."""
         self.tell("rest")
+        self.answers.stop()
         self.brokers.finish()
         self._forget_what_came_back()
         for writer in self._writers:
@@ -181,7 +202,7 @@ class Campaign:
         print(
             f"{time.monotonic() - self._began:.0f} s of {self.seconds:.0f}: {self.sent} changes acknowledged, "
             f"{sum(self.workers.kills.values())} kills, {self.workers.zombies} zombies, "
-            f"{self.rebalances} rebalances, {self.brokers.killed + self.brokers.gone} faults of brokers",
+            f"{self.rebalances} rebalances, {self.brokers.faulted} faults of brokers",
             flush=True,
         )
 

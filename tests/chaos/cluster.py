@@ -83,6 +83,11 @@ class Cluster(SignIn):
         """The ids of all nodes, running or not."""
         return tuple(self._node)
 
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """Where each listens for clients."""
+        return tuple(self._ports.values())
+
     def running(self) -> tuple[int, ...]:
         """The ids of the nodes whose process is there; a paused one counts."""
         return tuple(node for node, kafka in self._node.items() if kafka.status().pid is not None)
@@ -153,6 +158,10 @@ class Cluster(SignIn):
         """All three nodes, running or not: clients take the first that answers."""
         return ",".join(f"{LOOPBACK}:{port}" for port in self._ports.values())
 
+    def address(self, node: int) -> str:
+        """`host:port` of one node, for a client that is to ask it first."""
+        return f"{LOOPBACK}:{self._ports[node]}"
+
     # --- parts
 
     def _partitions(self, topic: str) -> dict[int, tuple[int, int]]:
@@ -164,7 +173,7 @@ class Cluster(SignIn):
                 partition.id: (-1 if partition.leader is None else partition.leader.id, len(partition.isr))
                 for partition in asked.result(ASK_S).partitions
             }
-        except KafkaException:
+        except (KafkaException, TimeoutError):  # asked of one that is silent
             return {}
 
     def _signal(self, node: int, number: signal.Signals) -> None:

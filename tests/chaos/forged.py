@@ -298,6 +298,18 @@ def _gap_skipped(draft: Draft) -> None:
     draft.one("input", topic="changes.crm.c", partition=0)["begin"] = 2
 
 
+def _held_as_unwritable(draft: Draft) -> None:
+    draft.one("case", case="case-1")["reason"] = "not_writable"
+
+
+def _unwritable_and_written(draft: Draft) -> None:
+    draft.one("sent", writer="erp", event="seq:0002")["unwritable"] = True
+
+
+def _unwritable_and_set_aside(draft: Draft) -> None:
+    draft.one("sent", writer="erp", event="seq:0003")["unwritable"] = True
+
+
 FORGERIES: dict[str, tuple[Callable[[Draft], None], str]] = {
     "a revision vanishes": (_revision_vanishes, "lost"),
     "a change takes effect twice": (_effect_twice, "doubled"),
@@ -324,6 +336,9 @@ FORGERIES: dict[str, tuple[Callable[[Draft], None], str]] = {
     "a reader stays behind": (_reader_stays_behind, "diverged"),
     "a reader shows what never was": (_reader_shows_what_never_was, "diverged"),
     "an input goes on over a gap": (_gap_skipped, "lost"),
+    "a case that can be written is held by reference": (_held_as_unwritable, "lost"),
+    "a case that cannot be written is written": (_unwritable_and_written, "foreign"),
+    "what must be held by reference is set aside": (_unwritable_and_set_aside, "foreign"),
 }
 
 

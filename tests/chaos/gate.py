@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.chaos.surroundings import surround
+
 POINTS = (
     "fetched",
     "read",
@@ -174,6 +176,7 @@ def _first(orders: Orders, point: str, function: Callable[..., Any]) -> Callable
 
 if __name__ == "__main__":
     wrap(Orders(Path(os.environ["CHAOS_ORDERS"])))
+    surround(os.environ)
     from broker.cli.processes import gate
 
     sys.argv[1:] = []

@@ -308,6 +308,19 @@ def reasons(history: History, keys: dict[str, list[Line]]) -> None:
                 history.found("lost", f"set aside as an echo, but {name} never had it", **_about(sent))
 
 
+def by_reference(history: History) -> None:
+    """What is too large to be written is held by reference, and nothing else is."""
+    large = {name for name, sent in history.wrote.items() if sent.get("unwritable")}
+    for case in history.by_kind["case"]:
+        is_large = (case["writer"], case["event"]) in large
+        if case["reason"] not in ALARMS and is_large != (case["reason"] == "not_writable"):
+            finding = "foreign" if is_large else "lost"
+            history.found(finding, f"held as {case['reason']}, which it is not", case=case["case"])
+    for line in history.by_kind["line"]:
+        if line["what"] in OUTCOME_LINES and (line["writer"], line["event"]) in large:
+            history.found("foreign", f"{line['what']}, and had to be held by reference", at=place(line))
+
+
 def answers(history: History) -> None:
     """Every held change is answered once; every command of a person has one result."""
     if "refusals" in history.holds:
@@ -367,6 +380,7 @@ def judge(lines: list[Line]) -> Line:
     ledger(history, counted)
     keys = revisions(history)
     reasons(history, keys)
+    by_reference(history)
     answers(history)
     readers(history, keys)
     found = Counter(finding["finding"] for finding in history.findings)

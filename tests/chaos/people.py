@@ -26,6 +26,17 @@ POLICIES = ("quarantine", "reject", "propose")
 CHOICES = ("redrive", "redrive", "redrive", "keep", "ask_owner")
 
 
+def law_documents(handovers: list[dict[str, str]], number: int) -> dict[str, str]:
+    """The texts of the campaign's n-th map: billing reads customers and owns nothing of them; see `change_map`."""
+    documents = map_documents()
+    document = yaml.safe_load(documents["customer.yaml"])
+    document["description"] += f" ({number})"
+    document["systems"]["erp"]["on_violation"] = POLICIES[number % len(POLICIES)]
+    document["systems"]["billing"] = {"read": "all", "on_violation": "quarantine"}
+    documents["customer.yaml"] = yaml.safe_dump(document | ({"handover": handovers} if handovers else {}))
+    return documents
+
+
 class People:
     """Commands and map changes, with the seed's choices; commands that Kafka acknowledged are noted."""
 
@@ -50,6 +61,7 @@ class People:
             }
         )
         self._reader.subscribe(["quarantine"])
+        publish_map(estate.access("control"), law_documents([], 0), "chaos")
 
     def look(self) -> None:
         """Read some of the new cases; keep the latest."""
@@ -101,12 +113,8 @@ class People:
             to = "erp" if len(entries) % 2 == 0 else "crm"
             moment = datetime.fromtimestamp((now_ms() + AHEAD_MS) / 1000, UTC).isoformat()
             entries.append({"field": "phone", "to": to, "valid_from": moment})
-        documents = map_documents()
-        document = yaml.safe_load(documents["customer.yaml"])
-        document["description"] += f" ({self._changes})"
-        document["systems"]["erp"]["on_violation"] = POLICIES[self._changes % len(POLICIES)]
-        documents["customer.yaml"] = yaml.safe_dump(document | ({"handover": entries} if entries else {}))
         try:
+            documents = law_documents(entries, self._changes)
             version = publish_map(self._estate.access("control"), documents, "chaos")
         except (KafkaRefused, KafkaException) as error:
             self._tell("map_not_published", error=str(error)[:200])

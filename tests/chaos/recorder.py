@@ -130,6 +130,11 @@ class Recorder:
                 "previous": told["previous_chain"].hex(),
             }
 
+    def judged_at(self) -> list[tuple[float, int]]:
+        """Of each batch, when it was committed (seconds since 1970, Kafka's clock) and how many changes it judged."""
+        told = [(m.timestamp()[1] / 1000, _envelope(m)["received"]) for m in self.read("ledger")]
+        return sorted(told)
+
     # -- reading a topic to its end
 
     def ends(self, topic: str) -> dict[int, tuple[int, int]]:

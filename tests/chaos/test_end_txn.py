@@ -14,6 +14,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from confluent_kafka.admin import NewTopic
 
+from broker.access import REQUEST_TIMEOUT_MS
 from broker.embedded.files import free_port
 from broker.embedded.kafka import EmbeddedKafka
 from broker.lane.end_txn import EndOnceProducer, EndUnknownError
@@ -24,7 +25,7 @@ from tests.estate import PARTITIONS, Estate
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 PATIENCE_MS = 1500
 LATE_S = 4.0
-GATE_PATIENCE_S = 40
+GATE_PATIENCE_S = REQUEST_TIMEOUT_MS / 1000
 KEYS = 24
 TURNS = 10
 On = Literal["request", "response"]
@@ -173,7 +174,11 @@ def test_the_gate_loses_doubles_and_disorders_nothing(estate: Estate, proxy: Pro
     prefix = f"C{list(CASES).index(case)}"
     keys = [f"{prefix}-{number}" for number in range(KEYS)]
     assert {partition_of(key.encode(), PARTITIONS) for key in keys} == set(range(PARTITIONS))
-    before, opened, failed = estate.account()["received"], len(estate.events("slot.opened")), failures(estate)
+    before, opened, failed = (
+        estate.account()["received"],
+        len(estate.events("slot.opened")),
+        len(failures(estate)),
+    )
     faults = [proxy.add(fault) for fault in CASES[case]]
     for turn in range(TURNS):
         for key in keys:
@@ -191,13 +196,17 @@ def test_the_gate_loses_doubles_and_disorders_nothing(estate: Estate, proxy: Pro
     assert any(met) if "by chance" in case else all(met), faults
     ends = sum(fault.hits for fault in faults if fault.api == Api.END_TXN)
     deadline = time.monotonic() + 30
-    while len(estate.events("slot.opened")) - opened < ends and time.monotonic() < deadline:
+    while len(failures(estate)) - failed < ends and time.monotonic() < deadline:
         time.sleep(0.2)
-    assert len(estate.events("slot.opened")) - opened >= ends
-    assert failures(estate) - failed == ends
+    assert len(failures(estate)) - failed == ends
+    # A slot that opens ends a transaction too, its mark; it may have to begin again before it is open.
+    slots = set(failures(estate)[failed:])
+    while len(estate.events("slot.opened")) - opened < len(slots) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert len(estate.events("slot.opened")) - opened >= len(slots)
     assert estate.events("lane.kafka_away") == [], "nothing else of the gate has suffered"
 
 
-def failures(estate: Estate) -> int:
-    """How often a slot was given up because the end of its transaction was not answered."""
-    return sum("EndUnknownError" in event["error"] for event in estate.events("slot.failed"))
+def failures(estate: Estate) -> list[int]:
+    """The slots that were given up because the end of their transaction was not answered, each time."""
+    return [event["slot"] for event in estate.events("slot.failed") if "EndUnknownError" in event["error"]]

@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from broker.embedded.files import free_port
+from tests.chaos.surroundings import Disk
 from tests.estate import ROOT, Estate
 
 Tell = Callable[..., None]
@@ -24,6 +26,9 @@ class Worker:
     """One process."""
 
     process: subprocess.Popen[bytes]
+    port: int
+    """Where it gives out its metrics."""
+    began_s: float
     wake_s: float = 0.0
     """Paused until then; 0 = it is not."""
     kill_s: float = 0.0
@@ -34,10 +39,20 @@ class Worker:
 class Workers:
     """As many as wanted, whatever happens to them; `tend` is called again and again."""
 
-    def __init__(self, estate: Estate, folder: Path, tell: Tell) -> None:
+    def __init__(
+        self,
+        estate: Estate,
+        folder: Path,
+        tell: Tell,
+        environment: Mapping[str, str],
+        program: Sequence[str] = ("tests.chaos.gate",),
+    ) -> None:
         self._estate, self._folder, self._tell = estate, folder, tell
+        self._program = program
         self._orders = folder / "orders"
         self._orders.mkdir(parents=True, exist_ok=True)
+        self._environment = {"CHAOS_ORDERS": str(self._orders), **environment}
+        self.disk = Disk(self._orders)
         self._all: list[Worker] = []
         self._started = 0
         self.wanted = 0
@@ -131,15 +146,16 @@ class Workers:
 
     def _start(self) -> None:
         self._started += 1
+        port = free_port()
         with (self._folder / f"gate-{self._started}.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "tests.chaos.gate"],
-                env=self._estate.environment(CHAOS_ORDERS=str(self._orders)),
+                [sys.executable, "-m", *self._program],
+                env=self._estate.environment(**{**self._environment, "SOLESOURCE_GATE_PORT": str(port)}),
                 stdout=log,
                 stderr=log,
                 cwd=ROOT,
             )
-        self._all.append(Worker(process))
+        self._all.append(Worker(process, port, time.monotonic()))
         self._tell("started", worker=process.pid, log=f"gate-{self._started}.log")
 
     def _gone(self, worker: Worker, status: int) -> None:

@@ -27,6 +27,8 @@ SHARES = {"crm": 0.6, "erp": 0.3, "billing": 0.1}
 FLUSH_S = 90.0
 UNREADABLE = b"\x00\x00\x00\x00\x64\xff"
 """The contract's id, and not its datum."""
+TOO_LARGE, TOO_LARGE_SHARE = "\x02" * 750_000, 0.01
+"""One byte that the text of a case has as six: the change is within all limits, its case is within none."""
 Change = tuple[str, dict[str, Any] | None, list[str] | None]
 """(key, values, fields; None = the full image)."""
 
@@ -77,15 +79,28 @@ class Writer(threading.Thread):
         raise NotImplementedError
 
     def send(
-        self, key: str, values: dict[str, Any] | None, fields: list[str] | None = None, *, raw: bytes = b""
+        self,
+        key: str,
+        values: dict[str, Any] | None,
+        fields: list[str] | None = None,
+        *,
+        raw: bytes = b"",
+        unwritable: bool = False,
     ) -> None:
-        """Publish one change with the next version."""
+        """Publish one change with the next version; `unwritable`: its case cannot be written."""
         self._number += 1
         event = f"seq:0:{self._number:016d}"
-        self.publish(event, key, values, fields, raw)
+        self.publish(event, key, values, fields, raw, unwritable=unwritable)
 
     def publish(
-        self, event: str, key: str, values: dict[str, Any] | None, fields: list[str] | None, raw: bytes
+        self,
+        event: str,
+        key: str,
+        values: dict[str, Any] | None,
+        fields: list[str] | None,
+        raw: bytes,
+        *,
+        unwritable: bool = False,
     ) -> None:
         deletes = values is None and not raw
         full = dict.fromkeys(self._fields) | {"customer_id": key} | (values or {})
@@ -99,6 +114,8 @@ class Writer(threading.Thread):
             "deletes": deletes,
             "fields": told and {k: v if v is None else str(v) for k, v in told.items()},
         }
+        if unwritable:  # what it says is long, and nothing of it may come back anyway
+            line |= {"unwritable": True, "fields": {"name": "too large"}}
         headers = change_headers(
             event_id=event,
             system=self.system,
@@ -204,13 +221,16 @@ class Erp(Writer):
 
 
 class Billing(Writer):
-    """Owns nothing here."""
+    """Owns nothing here; now and then it writes so much that its case is too large for the quarantine."""
 
     def __init__(self, estate: Estate, rate: float, seed: int) -> None:
         super().__init__(estate, "billing", rate, seed)
 
     def write(self) -> None:
-        self.send(self.key(), {"name": self.text("name")}, ["name"])
+        if self.random.random() < TOO_LARGE_SHARE:
+            self.send(self.key(), {"name": TOO_LARGE}, ["name"], unwritable=True)
+        else:
+            self.send(self.key(), {"name": self.text("name")}, ["name"])
 
 
 def writers(estate: Estate, rate: float, seed: int, erp: Sink) -> list[Writer]:

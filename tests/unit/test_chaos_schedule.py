@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from itertools import pairwise
 
+import pytest
+
+from broker.lane.disk import WRITE_S
+from tests.chaos.answers import ANSWERS
 from tests.chaos.gate import POINTS
 from tests.chaos.recorder import laws_of
-from tests.chaos.schedule import WHOLE_S, schedule
+from tests.chaos.schedule import BROKERS, WHOLE_S, schedule
 
 
 def test_a_seed_is_a_schedule() -> None:
@@ -21,17 +25,24 @@ def test_a_whole_campaign_has_what_it_promises() -> None:
         count = Counter(fault.what for fault in faults)
         assert count["kill"] >= 60 and count["zombie"] >= 10 and count["rebalance"] >= 20
         assert count["broker_killed"] >= 10 and count["brokers_gone"] == count["retention"] == 1
+        assert count["broker_hung"] >= 3 and count["disk_full"] >= 2
+        assert {fault.how for fault in faults if fault.what == "answer"} == set(ANSWERS)
         assert count["handover"] >= 2 and count["map_change"] >= 2 and count["state_lost"] >= 1
         points = {fault.how for fault in faults if fault.what == "kill"}
         assert points == {"anywhere", *POINTS}
-        assert {fault.how for fault in faults if fault.what == "broker_killed"} == {
-            "leader",
-            "group_coordinator",
-            "transaction_coordinator",
-        }
+        for what in ("broker_killed", "broker_hung"):
+            assert {fault.how for fault in faults if fault.what == what} == set(BROKERS)
+        full = [fault.number for fault in faults if fault.what == "disk_full"]
+        assert min(full) > WRITE_S, "each slot wants to write in that time"
         assert all(fault.number > 6 for fault in faults if fault.what == "zombie"), "past the session"
         assert {fault.number for fault in faults if fault.what == "rebalance"} == {1, 2, 3, 4}
         assert all(0 < fault.at_s < WHOLE_S for fault in faults)
+
+
+@pytest.mark.parametrize(("minutes", "gone_s"), [(3, 36), (10, 120), (25, 300), (60, 300)])
+def test_all_brokers_are_gone_for_five_minutes_where_there_is_time(minutes: int, gone_s: int) -> None:
+    (gone,) = [fault for fault in schedule(7, minutes * 60) if fault.what == "brokers_gone"]
+    assert gone.number == gone_s
 
 
 def test_every_rebalance_changes_something() -> None:

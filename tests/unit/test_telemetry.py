@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections import Counter
 from pathlib import Path
@@ -44,12 +45,15 @@ def test_every_event_in_the_code_is_in_the_table_and_used():
     assert used == set(telemetry.EVENTS)
 
 
-def test_the_gate_gives_out_the_metrics_of_the_table(monkeypatch: pytest.MonkeyPatch):
+async def test_the_gate_gives_out_the_metrics_of_the_table():
     port = free_port()
     metrics = GateMetrics()
-    metrics.serve("127.0.0.1", port)
+    metrics.serve("127.0.0.1", port, asyncio.get_running_loop())
     metrics.committed(3, Judged(account=Counter({"accepted": 2, "echo": 1})))
-    text = httpx2.get(f"http://127.0.0.1:{port}/metrics").text
+    waiting = asyncio.create_task(asyncio.sleep(60))
+    text = (await asyncio.to_thread(httpx2.get, f"http://127.0.0.1:{port}/metrics")).text
+    waiting.cancel()
+    assert "solesource_gate_tasks 2.0" in text, "this test and the one that waits"
     given = text_string_to_metric_families(text)
     families = {family.name: family for family in given if not family.name.endswith("_created")}
     for name, metric in telemetry.METRICS.items():

@@ -1,0 +1,241 @@
+"""`make soak MINUTES=60`: a steady load on a cluster of three, a worker killed now and again, and what each one holds.
+
+Leaves with 0 only if nothing was lost or doubled, and memory, descriptors, threads and tasks stayed as they were.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.chaos.cluster import REPLICAS, Cluster
+from tests.chaos.flat import Sample, findings, trend, warmed_up
+from tests.chaos.load import Load
+from tests.chaos.recorder import Recorder
+from tests.chaos.soak_chart import drawing
+from tests.chaos.soak_judge import judged
+from tests.chaos.workers import Worker, Workers
+from tests.estate import ROOT, Estate
+
+WORKERS = 2
+SAMPLE_S, SAY_S = 10.0, 30.0
+WARM_S, WARM_SHARE, LEAST_S = (60.0, 600.0), 1 / 6, 60.0
+"""A worker warms up for a sixth of the soak, within these bounds; what follows must be as long as `LEAST_S`."""
+STATES_IN_MEMORY = 20_000
+"""Filled before a worker is warm, as are RocksDB's buffers of 96 MiB: after that nothing has a reason to grow."""
+RAMP_CHANGES, SHARE_OF_PEAK = 60_000, 0.5
+REST_S = 300.0
+TASKS = re.compile(r"^solesource_gate_tasks ([0-9.e+]+)$", re.MULTILINE)
+
+
+class Soak:
+    """The load, the workers, and what is seen of them."""
+
+    def __init__(self, cluster: Cluster, folder: Path, seed: int) -> None:
+        self._folder, self._seed = folder, seed
+        self._estate = Estate(cluster, folder / "estate", replicas=REPLICAS)
+        self._began = time.monotonic()
+        self._timeline = (folder / "timeline.jsonl").open("w", encoding="utf-8")
+        room = {"SOLESOURCE_STATES_IN_MEMORY": str(STATES_IN_MEMORY)}
+        self.workers = Workers(
+            self._estate, folder / "workers", self.tell, room, program=("broker.cli", "gate")
+        )
+        self.recorder = Recorder(cluster.client_settings("admin"), self._estate.registry, "customer")
+        self.load = Load(self._estate, 0.0, seed)
+        self.lives: dict[int, list[Sample]] = {}
+        """Samples by process, in the order in which these began."""
+        self.kills_s: list[float] = []
+        self.peak = 0.0
+
+    def tell(self, what: str, **about: Any) -> None:
+        line = {"at": round(time.monotonic() - self._began, 1), "what": what, **about}
+        self._timeline.write(json.dumps(line) + "\n")
+        self._timeline.flush()
+
+    def close(self) -> None:
+        self.workers.end()
+        self._timeline.close()
+
+    def run(self, seconds: float, kill_every_s: float, rate: float) -> None:
+        """The load at `rate` a second, or at a share of the peak when that is 0; then rest."""
+        self.workers.wanted = WORKERS
+        self.workers.tend()
+        self._measure_peak()
+        self.load.rate = rate or max(1.0, self.peak * SHARE_OF_PEAK)
+        print(f"peak: {self.peak:.0f} changes a second; the load: {self.load.rate:.0f}", flush=True)
+        self._began = time.monotonic()
+        self.load.start()
+        acts: dict[Callable[[], None], float] = {
+            self._kill: kill_every_s,
+            self._sample: SAMPLE_S,
+            self._say: SAY_S,
+        }
+        due = {self._kill: kill_every_s, self._sample: 0.0, self._say: SAY_S}
+        while (now := time.monotonic() - self._began) < seconds:
+            self.workers.tend()
+            for act, period in acts.items():
+                if now >= due[act]:
+                    act()
+                    due[act] += period
+            time.sleep(0.2)
+        self.unanswered = self.load.finish()
+        self._rest()
+
+    def report(self, seconds: float) -> dict[str, Any]:
+        """Everything is at rest: the judgement, and what was held."""
+        wrong, figures = judged(self.recorder, self.load, self.unanswered)
+        self.workers.end()
+        lives = list(self.lives.values())
+        warm_s = max(WARM_S[0], min(WARM_S[1], seconds * WARM_SHARE))
+        risen = findings(lives, warm_s, LEAST_S)
+        title = (
+            f"{seconds / 60:g} minutes at {self.load.rate:.0f} changes a second, {len(self.kills_s)} kills"
+        )
+        (self._folder / "soak.svg").write_text(drawing(lives, self.kills_s, title), encoding="utf-8")
+        with (self._folder / "samples.jsonl").open("w", encoding="utf-8") as out:
+            for pid, life in self.lives.items():
+                out.writelines(json.dumps({"worker": pid, **asdict(sample)}) + "\n" for sample in life)
+        return {
+            "minutes": round(seconds / 60, 2),
+            "rate": round(self.load.rate),
+            "peak": round(self.peak),
+            "kills": sum(self.workers.kills.values()),
+            "gave_up": self.workers.left,
+            **figures,
+            "warm_after_s": warm_s,
+            "workers": [_life(life, warm_s) for life in lives],
+            "findings": wrong + risen,
+        }
+
+    # -- parts
+
+    def _measure_peak(self) -> None:
+        """Let a backlog come about, in which all records are created, and see how fast it is judged."""
+        for _ in range(RAMP_CHANGES):
+            self.load.write()
+        before = time.time()
+        self._until_judged(RAMP_CHANGES)
+        batches = [(at, n) for at, n in self.recorder.judged_at() if at >= before - 5]
+        seconds = (batches[-1][0] - batches[0][0]) if len(batches) > 1 else 0.0
+        self.peak = sum(n for _, n in batches[1:]) / seconds if seconds else 0.0
+        self.tell("peak", per_second=round(self.peak))
+
+    def _until_judged(self, changes: int) -> None:
+        deadline = time.monotonic() + REST_S
+        while time.monotonic() < deadline:
+            self.load.poll()
+            self.workers.tend()
+            if sum(n for _, n in self.recorder.judged_at()) >= changes:
+                return
+            time.sleep(2)
+        raise TimeoutError(f"not judged within {REST_S:.0f} s: {changes} changes; see {self._folder}/workers")
+
+    def _rest(self) -> None:
+        self.tell("rest")
+        self._until_judged(self.load.acknowledged.total())
+
+    def _kill(self) -> None:
+        """The one that was started last: the other grows old, and in it a leak would show."""
+        awake = self.workers.awake
+        if len(awake) == WORKERS and time.monotonic() - self._began > 1:
+            awake[-1].process.kill()
+            self.kills_s.append(time.monotonic() - self._began)
+
+    def _sample(self) -> None:
+        now = time.monotonic()
+        for worker in self.workers.awake:
+            try:
+                process = psutil.Process(worker.process.pid)
+                with process.oneshot():
+                    held = process.memory_info().rss / 2**20, process.num_fds(), process.num_threads()
+            except psutil.Error:
+                continue  # it was killed just now
+            if not held[0]:
+                continue  # it was killed, and nobody has taken note yet
+            sample = Sample(now - self._began, now - worker.began_s, *held, _tasks(worker))
+            self.lives.setdefault(worker.process.pid, []).append(sample)
+
+    def _say(self) -> None:
+        held = ", ".join(f"{life[-1].rss_mib:.0f}" for life in list(self.lives.values())[-WORKERS:])
+        print(
+            f"{time.monotonic() - self._began:.0f} s: {self.load.acknowledged.total()} changes acknowledged, "
+            f"{len(self.kills_s)} kills; memory {held} MiB",
+            flush=True,
+        )
+
+
+def _tasks(worker: Worker) -> int:
+    """How many tasks it says it has; -1 while it does not say."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/metrics", timeout=5) as answer:
+            found = TASKS.search(answer.read().decode())
+    except OSError:
+        return -1
+    return round(float(found[1])) if found else -1
+
+
+def _life(life: list[Sample], warm_s: float) -> dict[str, Any]:
+    """What one worker held, and by how much the line through its memory rose after it was warm."""
+    warm = warmed_up(life, warm_s, LEAST_S)
+    memory = trend([(sample.age_s, sample.rss_mib) for sample in warm]) if warm else None
+    last = life[-1]
+    return {
+        "lived_s": round(last.age_s),
+        "rss_mib": round(last.rss_mib, 1),
+        "rss_rise_percent": round(100 * memory.rise / memory.begin, 2) if memory else None,
+        "descriptors": last.descriptors,
+        "threads": last.threads,
+        "tasks": last.tasks,
+    }
+
+
+def run(folder: Path, *, minutes: float, kill_every_s: float, rate: float, seed: int) -> dict[str, Any]:
+    """Run a soak in `folder`, which is emptied; returns the report, which stands there as report.json."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with Cluster(folder / "kafka", heap_mib=512) as cluster:
+        soak = Soak(cluster, folder, seed)
+        try:
+            soak.run(minutes * 60, kill_every_s, rate)
+            report = soak.report(minutes * 60)
+        finally:
+            soak.close()
+    (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    shutil.rmtree(folder / "kafka", ignore_errors=True)  # gigabytes
+    return report
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos.soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--kill-every", type=float, default=5.0, help="minutes from one kill to the next")
+    parser.add_argument(
+        "--rate", type=float, default=0.0, help="changes a second; 0 = half of the peak measured"
+    )
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--folder", type=Path, default=ROOT / "var" / "soak")
+    given = parser.parse_args()
+    report = run(
+        given.folder,
+        minutes=given.minutes,
+        kill_every_s=given.kill_every * 60,
+        rate=given.rate,
+        seed=given.seed,
+    )
+    print(json.dumps(report, indent=2))
+    return 1 if report["findings"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
