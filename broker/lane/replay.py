@@ -24,6 +24,7 @@ from broker.kafka.reading import topic_ids
 from broker.lane.checkpoint import Changelogs
 from broker.lane.disk import StatesOnDisk
 from broker.lane.memory import Shelf, SlotMemory
+from broker.lane.turns import Turns
 from schemas.registry import envelopes
 
 log = structlog.get_logger()
@@ -136,6 +137,7 @@ async def rebuild(
     disk: StatesOnDisk,
     beat: Callable[[], None],
     mark: Mark,
+    turns: Turns,
 ) -> SlotMemory:
     """The memory of a slot that works on `shelves`, as its last committed batch left it; states are kept on `disk`.
 
@@ -150,7 +152,7 @@ async def rebuild(
         ledger = await last_ledger(consumer, slot, known)
         if ledger is not None:
             memory.follow(ledger)
-        await load_shelves(access, consumer, memory, shelves, disk, beat, known)
+        await load_shelves(access, consumer, memory, shelves, disk, beat, known, turns)
     finally:
         await consumer.stop()
     return memory
@@ -164,6 +166,7 @@ async def load_shelves(
     disk: StatesOnDisk,
     beat: Callable[[], None],
     known: Mapping[tuple[str, int], int],
+    turns: Turns,
 ) -> None:
     """Bring the states of `shelves` in `memory` and on `disk` to the end of the log, which is at least `known`."""
     changelogs_of = _changelogs(shelves, await consumer.topics())
@@ -174,22 +177,23 @@ async def load_shelves(
     begin, end = await consumer.beginning_offsets(places), await stable_ends(consumer, places, known)
     changelogs = Changelogs(ids, begin, end)
     since = await disk.take(memory, shelves, changelogs)
-    count = 0
-    for topic_of in (topics.state, topics.authoritative):
-        shelf_of = {
-            place: shelf for place, shelf in changelogs_of.items() if place.topic == topic_of(shelf[0])
-        }
-        begins = {place: at for place, at in since.items() if place in shelf_of}
-        async for record in read_all(consumer, shelf_of, begins, end):
-            shelf = shelf_of[TopicPartition(record.topic, record.partition)]
-            if topic_of is topics.state:
-                memory.remember(shelf, record.key, record.value)
-            else:
-                memory.revise(shelf, record.key, record.value, record.headers)
-            count += 1
-            if count % _SPARE_AFTER == 0:
-                beat()
-                await disk.spare()
+    count, left = 0, sum(end[place] - since.get(place, begin[place]) for place in places)
+    async with turns.reading(left, beat):
+        for topic_of in (topics.state, topics.authoritative):
+            shelf_of = {
+                place: shelf for place, shelf in changelogs_of.items() if place.topic == topic_of(shelf[0])
+            }
+            begins = {place: at for place, at in since.items() if place in shelf_of}
+            async for record in read_all(consumer, shelf_of, begins, end):
+                shelf = shelf_of[TopicPartition(record.topic, record.partition)]
+                if topic_of is topics.state:
+                    memory.remember(shelf, record.key, record.value)
+                else:
+                    memory.revise(shelf, record.key, record.value, record.headers)
+                count += 1
+                if count % _SPARE_AFTER == 0:
+                    beat()
+                    await disk.spare()
     await disk.loaded(changelogs)
     log.info("slot.state_read", slot=memory.slot, records=count)
 

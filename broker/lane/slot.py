@@ -102,8 +102,9 @@ class Slot:
             await writer.stop()
 
     async def _work(self, writer: SlotWriter, states: StatesOnDisk) -> None:
+        shelves = set(self._inputs.values())
         memory = await rebuild(
-            self._access, self.number, set(self._inputs.values()), states, self._comes_round, writer.mark
+            self._access, self.number, shelves, states, self._comes_round, writer.mark, self._turns
         )
         await self._maps.at_least(memory.map_version)  # never with an older map than the slot's last batch
         memory.partitions = dict(self._partitions)
@@ -150,7 +151,9 @@ class Slot:
             await extra.start()
             try:
                 known = await mark_shelves(extra, shelves, mark)
-                await load_shelves(self._access, extra, memory, shelves, states, self._comes_round, known)
+                await load_shelves(
+                    self._access, extra, memory, shelves, states, self._comes_round, known, self._turns
+                )
             finally:
                 await extra.stop()
         places = [place for place in self._inputs if place not in self.parked]

@@ -1,4 +1,4 @@
-"""Small batches of a worker's slots are committed one after the other.
+"""What slots of a worker do one after the other: commit small batches, and read a long log when they open.
 
 A transaction costs Kafka about the same however little is in it, and every slot has its own. Where all commit at once
 as soon as they can, a broker that is busy gets the more of them, and each takes the longer. In turns there is one at a
@@ -11,13 +11,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 FULL_RECORDS = 500
 """A batch of so many does not wait: there is enough in it, and while one is committed another is decided."""
 WAIT_S_MAX = 0.25
 """Then whoever waits goes on beside the one at work: a slot whose partition or coordinator does not answer must not
 hold up its neighbours."""
+LONG_RECORDS = 20_000
+"""Half a second of processor. All slots that read so much at once would be at work when the last of them is; one after
+the other, the first is in its part of the time, and the last no later."""
+BEAT_S = 5.0
 
 
 class Turns:
@@ -25,6 +29,7 @@ class Turns:
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
+        self._reading = asyncio.Lock()
 
     @contextlib.asynccontextmanager
     async def mine(self) -> AsyncIterator[None]:
@@ -39,3 +44,25 @@ class Turns:
             yield
         finally:
             self._lock.release()
+
+    @contextlib.asynccontextmanager
+    async def reading(self, records: int, beat: Callable[[], None]) -> AsyncIterator[None]:
+        """Wait for the turn to read so many records of the log, however long; a few are read at once.
+
+        `beat` is called while it waits.
+        """
+        if records < LONG_RECORDS:
+            yield
+            return
+        while not await self._may_read():
+            beat()
+        try:
+            yield
+        finally:
+            self._reading.release()
+
+    async def _may_read(self) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(BEAT_S):
+                return await self._reading.acquire()
+        return False

@@ -14,6 +14,7 @@ from aiokafka.errors import OffsetOutOfRangeError
 from broker.access import KafkaAccess
 from broker.lane import replay, slot
 from broker.lane.replay import LogBehindError, stable_ends
+from broker.lane.turns import Turns
 
 PLACE, OTHER = TopicPartition("ledger", 1), TopicPartition("state.customer", 0)
 
@@ -70,7 +71,7 @@ async def test_an_input_is_parked_only_where_the_log_begins_behind_it(
 ) -> None:
     """I10: what a broker that led before does not know of is not gone."""
     nothing: Any = None
-    opened = slot.Slot(1, KafkaAccess(""), nothing, nothing, "worker", nothing, nothing, nothing)
+    opened = slot.Slot(1, KafkaAccess(""), nothing, nothing, "worker", nothing, nothing, nothing, Turns())
     consumer: Any = Told(begin=begin)
     await opened._round(consumer, nothing, nothing)
     assert opened.parked == parked

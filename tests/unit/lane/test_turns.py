@@ -60,6 +60,29 @@ async def test_a_turn_is_given_back_when_the_work_fails_or_is_cancelled() -> Non
         pass
 
 
+async def test_long_reads_come_one_after_the_other_and_short_ones_do_not_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(turns, "BEAT_S", 0.01)
+    shared, first_is_done, read, beats = Turns(), asyncio.Event(), list[str](), list[str]()
+
+    async def long(name: str, done: asyncio.Event | None = None) -> None:
+        async with shared.reading(turns.LONG_RECORDS, lambda: beats.append(name)):
+            if done is not None:
+                await done.wait()
+            read.append(name)
+
+    tasks = [asyncio.create_task(long("first", first_is_done)), asyncio.create_task(long("second"))]
+    await asyncio.sleep(0.05)
+    async with shared.reading(turns.LONG_RECORDS - 1, lambda: None):
+        read.append("short")
+    assert read == ["short"] and set(beats) == {"second"}, "who waits says that it is there"
+    first_is_done.set()
+    await asyncio.gather(*tasks)
+    assert read == ["short", "first", "second"]
+    await asyncio.wait_for(long("third"), 0.01)
+
+
 async def _asleep(shared: Turns) -> None:
     async with shared.mine():
         await asyncio.sleep(60)
