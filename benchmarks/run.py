@@ -49,6 +49,8 @@ def states(world: BenchWorld) -> list[Row]:
         ("start without a checkpoint", found.from_log_s, "s", 60.0),
         ("start with a checkpoint", found.after_stop_s, "s", 5.0),
         ("start after a SIGKILL", found.after_kill_s, "s", 60.0),
+        ("first commit elsewhere after a SIGKILL", found.elsewhere_s, "s", 15.0),
+        ("commits of all its slots elsewhere after a SIGKILL", found.all_elsewhere_s, "s", 0.0),
     )
     rows = [
         at_most(f"{name}; {many}", Measured("ours", value), NOBODY, unit, bar)

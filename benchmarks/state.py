@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from confluent_kafka import Producer
 
 from benchmarks.records import MAP, Maker
-from benchmarks.throughput import gate_rate
+from benchmarks.throughput import gate_rate, ledger
 from benchmarks.world import PARTITIONS, BenchWorld
 from broker.gate.express import express
 from broker.rules import rules_of
@@ -39,6 +41,11 @@ class Opened:
     most_mib: float
     changes_per_s: float
     """Of records that are on disk only."""
+    elsewhere_s: float
+    """From the SIGKILL of one of two workers until the other, which has no states of them, commits a change of its
+    slots."""
+    all_elsewhere_s: float
+    """The same, until it has committed one of each of its slots."""
 
 
 def measured(world: BenchWorld, records: int = RECORDS, changes: int = CHANGES) -> Opened:
@@ -58,7 +65,51 @@ def measured(world: BenchWorld, records: int = RECORDS, changes: int = CHANGES) 
     os.kill(pid, signal.SIGKILL)
     after_kill_s = _until_open(world, before)
     world.stop_gate()
-    return Opened(from_log_s, after_stop_s, after_kill_s, opened_mib, worked_mib, most_mib, rate)
+    maker = Maker(world.registry, keys=records)
+    first_s, all_s = _elsewhere(world, records + 2 * changes, maker)
+    return Opened(
+        from_log_s, after_stop_s, after_kill_s, opened_mib, worked_mib, most_mib, rate, first_s, all_s
+    )
+
+
+def _elsewhere(world: BenchWorld, number: int, maker: Maker) -> tuple[float, float]:
+    """(first, all): seconds from the SIGKILL of one worker until the other commits changes of its slots."""
+    home = world.machine.settings.home
+    workers = [world.gate_elsewhere(home / name) for name in ("one", "other")]
+    try:
+        owned = _shared(world, number, maker, workers)
+        killed_ms = time.time() * 1000
+        workers[0].kill()
+        slots = {slot for slot, pid in owned.items() if pid == workers[0].pid}
+        world.fill(number + 10_000, 1000, maker.own)
+        at_ms: dict[int, int] = {}
+        while at_ms.keys() != slots:
+            if time.time() * 1000 - killed_ms > OPEN_S_MAX * 1000:
+                raise TimeoutError((home / "other" / "gate.log").read_text()[-2000:])
+            time.sleep(0.5)
+            at_ms = {}
+            for appended_ms, entry in ledger(world):
+                if entry["slot"] in slots and entry["worker"].endswith(f":{workers[1].pid}"):
+                    at_ms.setdefault(entry["slot"], appended_ms)
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait(10)
+    waited = [(at - killed_ms) / 1000 for at in at_ms.values()]
+    return min(waited), max(waited)
+
+
+def _shared(
+    world: BenchWorld, number: int, maker: Maker, workers: Sequence[subprocess.Popen[bytes]]
+) -> dict[int, int]:
+    """Slot to the process that has it, once both have some and are at work."""
+    for turn in range(int(OPEN_S_MAX / 5)):
+        world.fill(number + turn * 100, 100, maker.own)
+        time.sleep(5)
+        last = {entry["slot"]: int(entry["worker"].rpartition(":")[2]) for _, entry in ledger(world)}
+        if set(last.values()) == {worker.pid for worker in workers}:
+            return last
+    raise TimeoutError
 
 
 def _fill(world: BenchWorld, records: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from benchmarks.records import KEYS, Make
 from benchmarks.work import Work
@@ -23,14 +24,14 @@ def first_ones(world: BenchWorld, work: Work) -> None:
 
 def gate_rate(world: BenchWorld, first: int, count: int, make: Make, workers: int = 1) -> float:
     """Changes per second of one gate, or several, by the broker's append times of its ledger records."""
-    before = sum(entry["received"] for _, entry in _ledger(world))
+    before = sum(entry["received"] for _, entry in ledger(world))
     world.fill(first, count, make)
     names = ["gate", *(f"gate-{number}" for number in range(2, workers + 1))]
     for name in names:
         world.start_gate(name)
     try:
         deadline = time.monotonic() + WAIT_S_MAX
-        while sum(entry["received"] for _, entry in _ledger(world)) < before + count:
+        while sum(entry["received"] for _, entry in ledger(world)) < before + count:
             if time.monotonic() > deadline:
                 raise TimeoutError(world.machine.supervisor.log_tail("gate"))
             time.sleep(POLL_S)
@@ -38,7 +39,7 @@ def gate_rate(world: BenchWorld, first: int, count: int, make: Make, workers: in
         for name in names:
             world.stop_gate(name)
     skipped, batches = 0, []
-    for appended_ms, entry in sorted(_ledger(world), key=lambda pair: pair[0]):
+    for appended_ms, entry in sorted(ledger(world), key=lambda pair: pair[0]):
         if skipped < before:
             skipped += entry["received"]
         else:
@@ -53,5 +54,6 @@ def gate_rate(world: BenchWorld, first: int, count: int, make: Make, workers: in
     return counted / ((batches[-1][0] - began) / 1000)
 
 
-def _ledger(world: BenchWorld) -> list[tuple[int, dict[str, int]]]:
+def ledger(world: BenchWorld) -> list[tuple[int, dict[str, Any]]]:
+    """Append time and content of every record of the ledger."""
     return [(m.timestamp()[1], envelopes().codec.decode(m.value())) for m in world.read("ledger")]

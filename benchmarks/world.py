@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +46,14 @@ class BenchWorld:
     def stop_gate(self, name: str = "gate") -> None:
         """Stop it for good."""
         self.machine.supervisor.stop(name)
+
+    def gate_elsewhere(self, home: Path) -> subprocess.Popen[bytes]:
+        """A gate worker with a home of its own, as on another machine; nobody starts it again."""
+        home.mkdir(parents=True, exist_ok=True)
+        environment = {**os.environ, **self.machine.supervisor.environment, "SOLESOURCE_HOME": str(home)}
+        with (home / "gate.log").open("ab") as log:
+            command = [sys.executable, "-m", "broker.cli", "gate"]
+            return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
 
     def options(self, user: str = "admin") -> dict[str, Any]:
         """Settings of a user for librdkafka."""
