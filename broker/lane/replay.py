@@ -47,11 +47,30 @@ class LogBehindError(KafkaError):
     """What Kafka lets us read of a partition ends before what is known to be in it."""
 
 
-def reader_of(
-    access: KafkaAccess, *, isolation_level: str = "read_committed", **options: Any
-) -> AIOKafkaConsumer:
+class Reader(AIOKafkaConsumer):
+    """aiokafka's consumer, which is told of topics all at once.
+
+    Of those that it does not know it asks for one after the other, a tenth of a second each: with a hundred topics it
+    would not have an answer before its time is out, whenever it is asked.
+    """
+
+    async def beginning_offsets(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        await self._meet(partitions)
+        return dict(await super().beginning_offsets(list(partitions)))
+
+    async def end_offsets(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        await self._meet(partitions)
+        return dict(await super().end_offsets(list(partitions)))
+
+    async def _meet(self, partitions: Collection[TopicPartition]) -> None:
+        await asyncio.gather(
+            *[self._client.add_topic(topic) for topic in {place.topic for place in partitions}]
+        )
+
+
+def reader_of(access: KafkaAccess, *, isolation_level: str = "read_committed", **options: Any) -> Reader:
     """A consumer without a group that sees committed records only, unless told otherwise, and never jumps."""
-    return AIOKafkaConsumer(
+    return Reader(
         **access.client_options(),
         isolation_level=isolation_level,
         enable_auto_commit=False,

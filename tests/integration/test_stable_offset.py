@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from broker.access import KafkaAccess
 from broker.embedded.kafka import EmbeddedKafka
+from broker.lane.replay import reader_of
 from broker.lane.stable import StableOffsets
 
 pytestmark = pytest.mark.integration
@@ -56,3 +57,27 @@ async def test_an_open_transaction_is_told_until_it_ends(kafka: EmbeddedKafka) -
             watch.cancel()
             await asyncio.wait([watch])
             await producer.stop()
+
+
+async def test_ends_of_many_topics_are_asked_for_at_once(kafka: EmbeddedKafka) -> None:
+    """Aiokafka asks for topics that it does not know one after the other, a tenth of a second each."""
+    names = [f"many.{number}" for number in range(60)]
+    admin = kafka.admin()
+    for made in admin.create_topics([NewTopic(name, 1, 1) for name in names]).values():
+        made.result(10)
+    consumer = reader_of(KafkaAccess(kafka.bootstrap, "admin", kafka.credentials("admin")))
+    await consumer.start()
+    tries, ask = 0, consumer._fetcher._proc_offset_requests
+
+    async def counted(*given: Any) -> Any:
+        nonlocal tries
+        tries += 1
+        return await ask(*given)
+
+    consumer._fetcher._proc_offset_requests = counted
+    try:
+        places = [TopicPartition(name, 0) for name in names]
+        assert await consumer.beginning_offsets(places) == await consumer.end_offsets(places)
+        assert tries < 10
+    finally:
+        await consumer.stop()
