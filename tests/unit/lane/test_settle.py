@@ -36,7 +36,7 @@ class Writer:
     ledger: list[dict[str, Any]] = field(default_factory=list)
     renewed: int = 0
 
-    async def commit(self, outgoing: Iterable[Any], ledger: dict[str, Any]) -> dict[Any, int]:
+    async def commit(self, outgoing: Iterable[Any], ledger: dict[str, Any], _: Any) -> dict[Any, int]:
         records = [record for record, _ in outgoing]
         for record in records:
             if record.destination is Destination.AUTHORITATIVE:

@@ -1,0 +1,87 @@
+"""What of some inputs is not judged yet, by the ledger's positions. Changes nothing.
+
+Offsets alone cannot say: what is written in transactions ends with a marker that no reader ever sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from broker.access import KafkaAccess
+from broker.lane.replay import last_ledger, reader_of
+
+_POLL_MS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One input partition, as far as it is not judged."""
+
+    topic: str
+    partition: int
+    records: int
+    """Offsets from the ledger's position to the end; at least one of them is a record, or an open transaction."""
+    lost: bool = False
+    """Changes were deleted before they were judged: it stands still for good."""
+
+
+class Draining:
+    """Looks at inputs; connected from `start` to `stop`."""
+
+    def __init__(self, access: KafkaAccess, slots: int) -> None:
+        self._slots = slots
+        self._committed = reader_of(access)
+        self._written = reader_of(access, isolation_level="read_uncommitted")
+
+    async def start(self) -> None:
+        """Connect. Raises KafkaError."""
+        await self._committed.start()
+        await self._written.start()
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        await self._committed.stop()
+        await self._written.stop()
+
+    async def positions(self) -> dict[str, int]:
+        """Input, `topic/partition`, to the next offset that will be judged, over all slots. Raises KafkaError."""
+        found: dict[str, int] = {}
+        for slot in range(self._slots):
+            record = await last_ledger(self._committed, slot)
+            found |= {} if record is None else {name: int(at) for name, at in record["positions"].items()}
+        return found
+
+    async def ends(self, places: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Where partitions end, what is not committed included. Raises KafkaError."""
+        return dict(await self._written.end_offsets(list(places)))
+
+    async def left(self, places: Collection[TopicPartition]) -> list[Input]:
+        """The inputs of which something is not judged. Raises KafkaError."""
+        positions = await self.positions()
+        begin = await self._written.beginning_offsets(list(places))
+        ends = await self.ends(places)
+        stable = await self._committed.end_offsets(list(places))
+        found = []
+        for place in places:
+            at = positions.get(f"{place.topic}/{place.partition}", 0)
+            open_yet = stable[place] < ends[place] or (
+                at < ends[place]
+                and await _has_record(self._committed, place, max(at, begin[place]), ends[place])
+            )
+            if at < begin[place] or open_yet:
+                lost = at < begin[place]
+                found.append(Input(place.topic, place.partition, ends[place] - at, lost))
+        return found
+
+
+async def _has_record(consumer: AIOKafkaConsumer, place: TopicPartition, at: int, end: int) -> bool:
+    """Whether a committed record stands from one offset to before another."""
+    consumer.assign([place])
+    consumer.seek(place, at)
+    while await consumer.position(place) < end:
+        if (await consumer.getmany(place, timeout_ms=_POLL_MS)).get(place):
+            return True
+    return False
