@@ -111,7 +111,9 @@ def summary(done: dict[str, Any]) -> str:
     if not done["answered"]:
         said.append("The gate has not judged a tick there yet: does it run? Give the command again to look.")
     if done["not_judged"]:
-        said.append(f"NOT JUDGED: something came after all to {', '.join(done['not_judged'])}. Publish it again.")
+        said.append(
+            f"NOT JUDGED: something came after all to {', '.join(done['not_judged'])}. Publish it again."
+        )
     if done["old_topics"]:
         said.append(f"Still there, closed for writing: {', '.join(done['old_topics'])}.")
         said.append("Delete them with Kafka's own tools once no case and no reader needs them.")

@@ -58,6 +58,11 @@ class Draining:
         """Where partitions end, what is not committed included. Raises KafkaError."""
         return dict(await self._written.end_offsets(list(places)))
 
+    async def unsettled(self, places: Collection[TopicPartition]) -> list[Input]:
+        """Partitions with an open transaction: what is committed behind it cannot be read yet. Raises KafkaError."""
+        ends, stable = await self.ends(places), await self._committed.end_offsets(list(places))
+        return [Input(p.topic, p.partition, ends[p] - stable[p]) for p in places if stable[p] < ends[p]]
+
     async def left(self, places: Collection[TopicPartition]) -> list[Input]:
         """The inputs of which something is not judged. Raises KafkaError."""
         positions = await self.positions()

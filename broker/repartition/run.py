@@ -108,6 +108,8 @@ class Move:
         existing = counts_of(means.admin)
         self._inputs = inputs_of(plan.old.stream, existing)
         self._places = [TopicPartition(name, n) for name in self._inputs for n in range(existing[name])]
+        kept = [topics.state(plan.old.stream), topics.authoritative(plan.old.stream)]
+        self._outputs = [TopicPartition(name, n) for name in kept for n in range(existing[name])]
 
     async def run(self) -> None:
         """Take all steps; cut before the last one, writers may write again. Raises as `repartition` does."""
@@ -164,6 +166,7 @@ class Move:
         until, ends, since = time.monotonic() + self._means.wait_s, dict[TopicPartition, int](), 0.0
         while True:
             left, now = await self._draining.left(self._places), await self._draining.ends(self._places)
+            left += await self._draining.unsettled(self._outputs)
             if now != ends:
                 ends, since = dict(now), time.monotonic()
             self._say("draining", inputs=len(left), records=sum(one.records for one in left))
@@ -215,7 +218,9 @@ async def _finish(means: Means, plan: Plan, done: Done) -> None:
     try:
         sent = await send_ticks(means.control, plan.object)
         done.answered = await answered(draining, sent, ANSWER_S)
-        left = await draining.left([TopicPartition(name, n) for name in inputs for n in range(existing[name])])
+        left = await draining.left(
+            [TopicPartition(name, n) for name in inputs for n in range(existing[name])]
+        )
         done.not_judged = [f"{one.topic}/{one.partition}" for one in left]
     finally:
         await draining.stop()
