@@ -36,10 +36,10 @@ from broker.lane import alarms
 from broker.lane.judged import Judged, NotDecided
 from broker.lane.ledger import chain_of
 from broker.lane.memory import Shelf, SlotMemory
+from broker.lane.misrouted import is_placed, placed
 from broker.lane.states import States, StatesUnusable
 from broker.rules import Rules
 from schemas.errors import SchemaError
-from schemas.keys import partition_of
 
 
 class LogRecord(Protocol):
@@ -215,7 +215,7 @@ class Judge:
         if key is None:
             return False
         state = source.pending.get(key) or source.known.get(key)
-        if state is None and not _is_placed(key, source.shelf[1], source.partitions):
+        if state is None and not is_placed(key, source.shelf[1], source.partitions):
             return False
         received_ms = record.timestamp
         taken = express(plan, state, key, record.value, record.headers, received_ms)
@@ -371,21 +371,6 @@ class Judge:
         }
         record["chain"] = chain_of(record)
         return record
-
-
-def placed(change: Change, partitions: int | None) -> Change:
-    """On a state miss the key's place is computed again: most clients' default partitioner is not Java's."""
-    place = change.position
-    if partitions is None or _is_placed(change.key, place.partition, partitions):
-        return change
-    detail = (
-        f"partition {place.partition} of {partitions}, murmur2 says {partition_of(change.key, partitions)}"
-    )
-    return change._replace(values=None, fault=Fault(Reason.MISROUTED_KEY, detail))
-
-
-def _is_placed(key: bytes, partition: int, partitions: int | None) -> bool:
-    return partitions is None or partition_of(key, partitions) == partition
 
 
 def _written(state: RecordState) -> bytes:

@@ -15,9 +15,9 @@ from broker.gate.decide import decide
 from broker.gate.decision import Decision
 from broker.gate.outgoing import Destination, Outgoing
 from broker.gate.state import RecordState
-from broker.lane.judge import placed
 from broker.lane.judged import Judged
 from broker.lane.memory import SlotMemory
+from broker.lane.misrouted import placed
 from schemas.authoritative import AuthoritativeEnvelope, parse_authoritative
 from schemas.errors import SchemaError
 from tests.corpus.map_texts import changed, contracts_of, map_document, moment_ms, rules

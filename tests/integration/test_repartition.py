@@ -15,7 +15,6 @@ from confluent_kafka import KafkaError, Producer
 from broker.agents.orders import send_everywhere
 from broker.clock import now_ms
 from broker.commands import command_value
-from broker.console.decisions import KafkaSender
 from broker.gate.connections import PAUSE, RESUME
 from broker.kafka.admin import KafkaRefused
 from broker.kafka.estate import newest_map, publish_map
@@ -62,6 +61,7 @@ async def publishing(source: MemorySource, stop: asyncio.Event) -> int:
 async def test_systems_go_on_over_another_number_of_partitions(estate: Estate, tmp_path: Path) -> None:
     folder = map_folder(estate)
     estate.start_gate()
+    control = command(estate, folder, "control")
     source = MemorySource([change(key, number + 1, name=key) for number, key in enumerate(KEYS)])
     async with (
         system(estate, tmp_path, "crm", source) as crm,
@@ -107,7 +107,10 @@ async def test_systems_go_on_over_another_number_of_partitions(estate: Estate, t
             if a["generation"] == 2
         }
         assert acks == through, "acknowledgements count in the new topics"
-    await _what_waited_goes_on(estate, held)
+    await _what_waited_goes_on(estate, folder, held)
+    await _syncs_are_current(estate, folder)
+    control.terminate()
+    control.communicate(timeout=20)
     assert estate.ledger_faults() == []
     assert "every batch follows" in done(estate, folder, "ledger", "verify", "--rejudge")
     assert "Late" in done(estate, folder, "explain", "customer/C-waits", "--json")
@@ -132,22 +135,11 @@ def _nothing_is_lost_or_doubled(estate: Estate, events: int) -> None:
     assert any(len(new[key]) > len(old[key]) for key in KEYS), "it went on in the new topics"
 
 
-async def _what_waited_goes_on(estate: Estate, held: dict[str, object]) -> None:
+async def _what_waited_goes_on(estate: Estate, folder: Path, held: dict[str, object]) -> None:
     """The case is decided, and what was sent before is known, in the new topics."""
     (case,) = [c for c in estate.envelopes("quarantine") if c["event_id"] == held["event_id"]]
-    sender = KafkaSender(estate.access("console"))
-    asked = command_value(
-        "ask_owner",
-        command_id="K-1",
-        by="ana",
-        issued_ms=1,
-        case_id=case["case_id"],
-        system="erp",
-        fields=["name"],
-        value=case["value"],
-    )
-    await sender.send("customer", case["key"], asked)
-    await sender.close()
+    order = ("quarantine", "decide", case["case_id"], "ask_owner", "--by", "ana")
+    await asyncio.to_thread(done, estate, folder, *order)
     await eventually(lambda: len(estate.envelopes("proposals.crm")) == 1, estate)
     assert estate.envelopes("proposals.crm")[0]["case_id"] == case["case_id"]
     duplicates, received = estate.account().get("duplicate", 0), estate.account()["received"]
@@ -160,6 +152,20 @@ async def _what_waited_goes_on(estate: Estate, held: dict[str, object]) -> None:
     assert estate.account()["duplicate"] == duplicates + 2
     parked = [v for k, v in told(estate, "authoritative.customer.2").items() if k == "C-waits"]
     assert len(parked[0]) == 1
+
+
+async def _syncs_are_current(estate: Estate, folder: Path) -> None:
+    """Control, which runs since before, looks at the new topics and sends its ticks there."""
+
+    def current() -> bool:
+        worker = command(estate, folder, "status", "--json")
+        said, _ = worker.communicate(timeout=60)
+        states = {(sync["source"], sync["sink"]): sync["state"] for sync in json.loads(said)["syncs"]}
+        return states[("crm", "erp")] == "up_to_date" and states[("erp", "crm")] in ("up_to_date", "quiet")
+
+    await eventually(current, estate)
+    ticks = [m for m in estate.read("commands.customer.2") if b"tick" in (m.value() or b"")]
+    assert len(ticks) >= 2 * NOW, "one round of the command's, and of control's"
 
 
 def refused(estate: Estate, user: str, topic: str) -> bool:
