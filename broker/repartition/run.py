@@ -124,6 +124,8 @@ class Move:
             await self._copy()
             if await self._draining.left(self._places) or await self._draining.ends(self._places) != ends:
                 _refuse("something was written while nobody may", "Give the command again.")
+            if (await asyncio.to_thread(newest_map, means.control)).version != self._done.map_version:
+                _refuse("another map was published meanwhile", "Give the command again.")
             published = True  # from here on it may be in force, whatever is heard of it
             means.write(self._plan.file, self._plan.documents[self._plan.file])
             self._done.map_version = publish_map(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,8 +20,10 @@ from broker.kafka.admin import KafkaRefused
 from broker.kafka.estate import newest_map, publish_map
 from broker.repartition.plan import RepartitionRefused
 from connectors.sdk.memory import MemorySource
+from connectors.sdk.source import ChangeEvent
 from schemas.keys import partition_of
 from tests.estate import PARTITIONS, Estate, estate_of, map_documents
+from tests.gate_parts import money
 from tests.repartition_parts import (
     Cut,
     backwards,
@@ -47,13 +49,23 @@ def estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
     yield from estate_of(tmp_path_factory.mktemp("repartition"))
 
 
-async def publishing(source: MemorySource, stop: asyncio.Event) -> int:
+def name_of(key: str, number: int) -> ChangeEvent:
+    return change(key, number, name=f"{key} {number}")
+
+
+def credit_of(key: str, number: int) -> ChangeEvent:
+    return change(key, number, frozenset({"credit_limit"}), credit_limit=money(number))
+
+
+async def publishing(
+    source: MemorySource, stop: asyncio.Event, tell: Callable[[str, int], ChangeEvent]
+) -> int:
     """Tell change after change until stopped; how many."""
     number = 1000
     while not stop.is_set():
         for key in KEYS[number % 7 :: 7]:
             number += 1
-            source.changes.append(change(key, number, name=f"{key} {number}"))
+            source.changes.append(tell(key, number))
         await asyncio.sleep(0.05)
     return number - 1000
 
@@ -65,7 +77,7 @@ async def test_systems_go_on_over_another_number_of_partitions(estate: Estate, t
     source = MemorySource([change(key, number + 1, name=key) for number, key in enumerate(KEYS)])
     async with (
         system(estate, tmp_path, "crm", source) as crm,
-        system(estate, tmp_path, "erp") as erp,
+        system(estate, tmp_path, "erp", limits := MemorySource()) as erp,
         system(estate, tmp_path, "billing") as billing,
     ):
         await eventually(lambda: len(erp.records) == len(billing.records) == len(KEYS), estate)
@@ -76,13 +88,13 @@ async def test_systems_go_on_over_another_number_of_partitions(estate: Estate, t
         await eventually(lambda: estate.account().get("parked", 0) == 1, estate)
         before = len(estate.read("authoritative.customer"))
         stop = asyncio.Event()
-        writing = asyncio.create_task(publishing(source, stop))
+        writing = asyncio.gather(publishing(source, stop, name_of), publishing(limits, stop, credit_of))
         said = await asyncio.to_thread(
             done, estate, folder, "object", "repartition", "customer", "--partitions", str(NOW), "--json"
         )
         await asyncio.sleep(2)
         stop.set()
-        count = await writing
+        count = sum(await writing)
         source.changes.append(change("C-waits", 9_000_000, name="Late"))
         last = {event.key: event.values["name"] for event in source.changes}
         for sink in (erp, billing):
@@ -92,6 +104,13 @@ async def test_systems_go_on_over_another_number_of_partitions(estate: Estate, t
                 ),
                 estate,
             )
+        credit = {event.key: event.values["credit_limit"] for event in limits.changes}
+        await eventually(
+            lambda: all(
+                crm.records["customer", key]["credit_limit"] == limit for key, limit in credit.items()
+            ),
+            estate,
+        )
     found = json.loads(said[said.index("{\n") :])
     assert (found["generation"], found["map_version"], found["answered"]) == (2, 3, True), said
     assert found["records"] > before and found["not_judged"] == []
@@ -212,7 +231,7 @@ async def test_a_run_that_is_killed_while_it_copies_is_given_again(estate: Estat
 
 async def test_a_run_may_be_cut_at_any_step_and_wants_another_number_then(estate: Estate) -> None:
     folder = map_folder(estate)
-    estate.start_gate()
+    worker = estate.start_gate()
     for number in range(100):
         estate.send("crm", f"C-{number}", {"name": f"N{number}"}, wait=False)
     estate.producer("crm").flush(20)
@@ -225,6 +244,9 @@ async def test_a_run_may_be_cut_at_any_step_and_wants_another_number_then(estate
         await run(estate, folder, NOW, cut_at="switched")
     assert yaml.safe_load((folder / "customer.yaml").read_text())["partitions"] == NOW
     assert refused(estate, "crm", "changes.crm.customer"), "in force, and rights are not given yet"
+    worker.kill()
+    worker.wait(10)
+    estate.start_gate()
     found = await run(estate, folder, NOW)
     assert (found.generation, found.answered, found.records) == (2, True, 0)
     new = told(estate, "authoritative.customer.2")
