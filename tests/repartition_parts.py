@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -64,7 +65,12 @@ def command(estate: Estate, folder: Path, *arguments: str) -> subprocess.Popen[s
 def done(estate: Estate, folder: Path, *arguments: str, status: int = 0) -> str:
     """What a command said; it ended with `status`."""
     worker = command(estate, folder, *arguments)
-    said, _ = worker.communicate(timeout=120)
+    try:
+        said, _ = worker.communicate(timeout=240)
+    except subprocess.TimeoutExpired:
+        worker.send_signal(signal.SIGINT)  # it says where it was
+        said, _ = worker.communicate(timeout=30)
+        raise AssertionError(said) from None
     assert worker.returncode == status, said
     return said
 
@@ -73,7 +79,7 @@ class Cut(BaseException):
     """Stands for a kill at one step."""
 
 
-async def run(estate: Estate, folder: Path, wanted: int, *, cut_at: str = "", wait_s: float = 30) -> Done:
+async def run(estate: Estate, folder: Path, wanted: int, *, cut_at: str = "", wait_s: float = 120) -> Done:
     """A run in this process; `cut_at`: the step at which it dies."""
 
     def say(step: dict[str, Any]) -> None:
@@ -134,7 +140,7 @@ def change(key: str, number: int, fields: frozenset[str] | None = None, **values
     )
 
 
-async def eventually(condition: Callable[[], bool], estate: Estate, timeout_s: float = 60) -> None:
+async def eventually(condition: Callable[[], bool], estate: Estate, timeout_s: float = 120) -> None:
     deadline = time.monotonic() + timeout_s
     while not await asyncio.to_thread(condition):
         assert time.monotonic() < deadline, estate.logs()

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from broker import topics
 from broker.access import KafkaAccess
 from broker.lane.replay import last_ledger, reader_of
+from schemas.registry import envelopes
 
 _POLL_MS = 200
 
@@ -32,27 +35,37 @@ class Draining:
     """Looks at inputs; connected from `start` to `stop`."""
 
     def __init__(self, access: KafkaAccess, slots: int) -> None:
-        self._slots = slots
+        self._ledger = reader_of(access)
         self._committed = reader_of(access)
         self._written = reader_of(access, isolation_level="read_uncommitted")
+        self._slots = [TopicPartition(topics.LEDGER, number) for number in range(slots)]
+        self._positions: dict[str, int] = {}
 
     async def start(self) -> None:
         """Connect. Raises KafkaError."""
-        await self._committed.start()
-        await self._written.start()
+        for consumer in (self._ledger, self._committed, self._written):
+            await consumer.start()
+        self._ledger.assign(self._slots)
+        for place, end in (await self._ledger.end_offsets(self._slots)).items():
+            self._ledger.seek(place, end)  # from here on it follows; what was before, the last record says
+            self._take(await last_ledger(self._committed, place.partition))
 
     async def stop(self) -> None:
         """Disconnect."""
-        await self._committed.stop()
-        await self._written.stop()
+        for consumer in (self._ledger, self._committed, self._written):
+            await consumer.stop()
 
     async def positions(self) -> dict[str, int]:
         """Input, `topic/partition`, to the next offset that will be judged, over all slots. Raises KafkaError."""
-        found: dict[str, int] = {}
-        for slot in range(self._slots):
-            record = await last_ledger(self._committed, slot)
-            found |= {} if record is None else {name: int(at) for name, at in record["positions"].items()}
-        return found
+        consumer, ends = self._ledger, await self._ledger.end_offsets(self._slots)
+        while any([await consumer.position(place) < end for place, end in ends.items()]):
+            for records in (await consumer.getmany(timeout_ms=_POLL_MS)).values():
+                self._take(envelopes().codec.decode(records[-1].value) if records else None)
+        return self._positions
+
+    def _take(self, record: Mapping[str, Any] | None) -> None:
+        for name, offset in record["positions"].items() if record is not None else ():
+            self._positions[name] = max(self._positions.get(name, 0), int(offset))
 
     async def ends(self, places: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
         """Where partitions end, what is not committed included. Raises KafkaError."""

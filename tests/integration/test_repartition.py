@@ -38,7 +38,7 @@ from tests.repartition_parts import (
     told,
 )
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(580)]
 NOW = 6
 """Partitions afterwards."""
 KEYS = [f"C-{number}" for number in range(60)]
@@ -50,7 +50,7 @@ def estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
 
 
 def name_of(key: str, number: int) -> ChangeEvent:
-    return change(key, number, name=f"{key} {number}")
+    return change(key, number, frozenset({"name"}), name=f"{key} {number}")
 
 
 def credit_of(key: str, number: int) -> ChangeEvent:
@@ -66,7 +66,7 @@ async def publishing(
         for key in KEYS[number % 7 :: 7]:
             number += 1
             source.changes.append(tell(key, number))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.25)
     return number - 1000
 
 
@@ -167,7 +167,7 @@ async def _what_waited_goes_on(estate: Estate, folder: Path, held: dict[str, obj
     crm = {"topic": "changes.crm.customer.2", "partition": partition_of(b"C-waits", NOW)}
     again = {"event_id": "seq:0:0000000009000000", "values": {"name": "Late"}}
     await asyncio.to_thread(estate.send, "crm", "C-waits", again["values"], event_id=again["event_id"], **crm)
-    await asyncio.to_thread(estate.settle, received + 2)
+    await asyncio.to_thread(estate.settle, received + 2, 120)
     assert estate.account()["duplicate"] == duplicates + 2
     parked = [v for k, v in told(estate, "authoritative.customer.2").items() if k == "C-waits"]
     assert len(parked[0]) == 1
@@ -223,7 +223,7 @@ async def test_a_run_that_is_killed_while_it_copies_is_given_again(estate: Estat
     assert refused(estate, "crm", "changes.crm.customer") and refused(estate, "control", "commands.customer")
     place = {"topic": "changes.crm.customer.2", "partition": partition_of(b"C-7", NOW)}
     estate.send("crm", "C-7", {"name": "Later"}, **place)
-    await asyncio.to_thread(estate.settle, 9001)
+    await asyncio.to_thread(estate.settle, 9001, 120)
     assert len(told(estate, "authoritative.customer.2")["C-7"]) == 4
     assert "has 6 partitions" in await asyncio.to_thread(done, estate, folder, *order), "and once more"
     assert estate.ledger_faults() == []
@@ -235,7 +235,7 @@ async def test_a_run_may_be_cut_at_any_step_and_wants_another_number_then(estate
     for number in range(100):
         estate.send("crm", f"C-{number}", {"name": f"N{number}"}, wait=False)
     estate.producer("crm").flush(20)
-    await asyncio.to_thread(estate.settle, 100)
+    await asyncio.to_thread(estate.settle, 100, 120)
     for step in ("looked", "made", "draining", "copied"):
         with pytest.raises(Cut):
             await run(estate, folder, 8, cut_at=step)
@@ -265,7 +265,7 @@ async def test_what_cannot_be_judged_stops_it_and_writers_go_on(estate: Estate) 
     folder = map_folder(estate)
     estate.start_gate()
     estate.send("crm", "C-1", {"name": "Ada"})
-    await asyncio.to_thread(estate.settle, 1)
+    await asyncio.to_thread(estate.settle, 1, 120)
 
     async def order(what: str) -> None:
         def value(_: str, number: int) -> bytes:
@@ -285,7 +285,7 @@ async def test_what_cannot_be_judged_stops_it_and_writers_go_on(estate: Estate) 
     estate.send("crm", "C-3", {"name": "Eve"})
     assert newest_map(estate.access("control")).version == 2
     await order(RESUME)
-    await asyncio.to_thread(estate.settle, 3)
+    await asyncio.to_thread(estate.settle, 3, 120)
     await order(PAUSE)
     await eventually(
         lambda: sum(line["kind"] == "paused" for line in estate.envelopes("trail")) == 2 * PARTITIONS, estate
@@ -296,4 +296,4 @@ async def test_what_cannot_be_judged_stops_it_and_writers_go_on(estate: Estate) 
     await asyncio.sleep(3)
     assert estate.account()["received"] == 3, "what was paused is paused in the new partitions"
     await order(RESUME)
-    await asyncio.to_thread(estate.settle, 4)
+    await asyncio.to_thread(estate.settle, 4, 120)
