@@ -35,7 +35,7 @@ PROJECTIONS = "projections"
 
 
 def stream_of(object_name: str, generation: int) -> str:
-    """One generation of an object's topics, as their names end: `customer`, later `customer.2` (decision 0015)."""
+    """One generation of an object's topics, as their names end: `customer`, later `customer.2` (decision 0016)."""
     return object_name if generation == 1 else f"{object_name}.{generation}"
 
 

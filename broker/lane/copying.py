@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from broker import topics
 from broker.access import KafkaAccess
@@ -37,48 +38,49 @@ class Generation:
 
 
 class Copying:
-    """One copy, from one generation to the next."""
+    """One copy, from one generation to the next; connected from `start` to `stop`."""
 
     def __init__(self, access: KafkaAccess, old: Generation, new: Generation) -> None:
-        self._access, self._old, self._new = access, old, new
+        self._old, self._new = old, new
+        self._writer = Transactions(access, f"gate-repartition-{topics.object_of(new.stream)}")
+        self._consumer = reader_of(access)
         self.misplaced = 0
+
+    async def start(self) -> None:
+        """Connect; a run that was cut, or sleeps, writes no more. Raises KafkaError."""
+        await self._writer.start()
+        await self._consumer.start()
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        await self._consumer.stop()
+        await self._writer.stop()
 
     async def is_whole(self) -> bool:
         """Whether the new topics hold all of the old, and nothing else. Raises KafkaError."""
-        consumer = reader_of(self._access)
-        await consumer.start()
+        expected = Contents()
+        async for kept in self._kept():
+            expected.add(kept)
         try:
-            expected = Contents()
-            async for kept in self._kept(consumer):
-                expected.add(kept)
-            return expected.said() == (await self._written(consumer)).said()
-        finally:
-            await consumer.stop()
+            return expected.said() == (await self._written()).said()
+        except CopyDiffers:
+            return False
 
     async def run(self, told: Callable[[int], None]) -> int:
         """Fill the new topics, which are empty; how many records they hold then. `told` how many so far.
 
         Raises CopyDiffers, KafkaError; then the new topics are of no use.
         """
-        writer = Transactions(self._access, f"gate-repartition-{topics.object_of(self._new.stream)}")
-        consumer = reader_of(self._access)
-        try:
-            await writer.start()  # a run that was cut, or sleeps, writes no more
-            await consumer.start()
-            expected = await self._copy(consumer, writer, told)
-            if (await self._written(consumer)).said() != expected.said():
-                msg = f"{self._new.stream} does not hold what was copied [repartition.copy_differs] Run it again."
-                raise CopyDiffers(msg)
-        finally:
-            await consumer.stop()
-            await writer.stop()
+        expected = await self._copy(told)
+        if (await self._written()).said() != expected.said():
+            msg = f"{self._new.stream} does not hold what was copied [repartition.copy_differs] Run it again."
+            raise CopyDiffers(msg)
         return expected.records
 
-    async def _copy(
-        self, consumer: AIOKafkaConsumer, writer: Transactions, told: Callable[[int], None]
-    ) -> Contents:
+    async def _copy(self, told: Callable[[int], None]) -> Contents:
+        writer = self._writer
         expected, batches, count, size = Contents(), writer.batches(), 0, 0
-        async for kept in self._kept(consumer):
+        async for kept in self._kept():
             batches.put(kept.place, kept.key, kept.value, list(kept.headers))
             expected.add(kept)
             count, size = count + 1, size + len(kept.key) + len(kept.value or b"")
@@ -91,31 +93,36 @@ class Copying:
         told(expected.records)
         return expected
 
-    async def _kept(self, consumer: AIOKafkaConsumer) -> AsyncIterator[Kept]:
+    async def _read(self, side: Generation, topic_of: Callable[[str], str]) -> AsyncIterator[Any]:
+        """Every record of one kind, partition by partition, up to where those who take writes say that it ends."""
+        places = [TopicPartition(topic_of(side.stream), number) for number in range(side.partitions)]
+        known = await self._writer.mark(places)  # I3: a broker that led before may know less (decision 0015)
+        for place in places:
+            async for record in read_all(self._consumer, [place], at_least=known):
+                yield record
+
+    async def _kept(self) -> AsyncIterator[Kept]:
         """Every record of the old topics with its new place, in one order that is always the same."""
         self.misplaced = 0
         for topic_of in _KINDS:
             placing = Placing(topic_of(self._new.stream), self._old.partitions, self._new.partitions)
-            for partition in range(self._old.partitions):
-                place = TopicPartition(topic_of(self._old.stream), partition)
-                async for record in read_all(consumer, [place]):
-                    kept = placing.take(partition, record.key or b"", record.value, record.headers)
-                    if kept is not None:
-                        yield kept
+            async for record in self._read(self._old, topic_of):
+                kept = placing.take(record.partition, record.key or b"", record.value, record.headers)
+                if kept is not None:
+                    yield kept
             for kept in placing.gathered():
                 yield kept
             self.misplaced += placing.misplaced
 
-    async def _written(self, consumer: AIOKafkaConsumer) -> Contents:
+    async def _written(self) -> Contents:
         """What the new topics hold. Raises CopyDiffers for a key that is not at its place."""
         found = Contents()
         for topic_of in _KINDS:
-            for partition in range(self._new.partitions):
-                place = TopicPartition(topic_of(self._new.stream), partition)
-                async for record in read_all(consumer, [place]):
-                    kept = Kept((place.topic, partition), record.key, record.value, tuple(record.headers))
-                    if strays(kept, self._new.partitions):
-                        msg = f"a key is not at its place in {place.topic}/{partition} [repartition.copy_differs]"
-                        raise CopyDiffers(msg)
-                    found.add(kept)
+            async for record in self._read(self._new, topic_of):
+                place = (record.topic, record.partition)
+                kept = Kept(place, record.key, record.value, tuple(record.headers))
+                if strays(kept, self._new.partitions):
+                    msg = f"a key is not at its place in {place[0]}/{place[1]} [repartition.copy_differs]"
+                    raise CopyDiffers(msg)
+                found.add(kept)
         return found

@@ -48,7 +48,7 @@ class Draining:
         self._ledger.assign(self._slots)
         for place, end in (await self._ledger.end_offsets(self._slots)).items():
             self._ledger.seek(place, end)  # from here on it follows; what was before, the last record says
-            self._take(await last_ledger(self._committed, place.partition))
+            self._take(await last_ledger(self._committed, place.partition, {place: end}))
 
     async def stop(self) -> None:
         """Disconnect."""

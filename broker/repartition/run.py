@@ -23,7 +23,7 @@ from broker.agents.ticks import tick_value
 from broker.clock import now_ms
 from broker.kafka.admin import TIMEOUT_S, close_topics, make_acls, make_topics, open_topics, remake_topics
 from broker.kafka.estate import newest_map, publish_map
-from broker.lane.copying import CopyDiffers, Copying
+from broker.lane.copying import Copying
 from broker.lane.draining import Draining, Input
 from broker.repartition.plan import Plan, RepartitionRefused, inputs_of, plan_of, to_make, topics_of
 
@@ -180,25 +180,23 @@ class Move:
 
     async def _copy(self) -> None:
         means, plan = self._means, self._plan
-        copying = Copying(means.gate, plan.old, plan.new)
         kinds = (topics.state(plan.new.stream), topics.authoritative(plan.new.stream))
         places = [TopicPartition(kind, n) for kind in kinds for n in range(plan.new.partitions)]
-        if any((await self._draining.ends(places)).values()):
-            if await _is_whole(copying):
-                self._say("found")
-                return
-            plans = to_make(plan, partitions=means.partitions, slots=means.slots)
-            remake_topics(means.admin, [one for one in plans if one.name in kinds], replicas=means.replicas)
-        self._done.records = await copying.run(lambda records: self._say("copying", records=records))
+        copying = Copying(means.gate, plan.old, plan.new)
+        try:
+            await copying.start()
+            if any((await self._draining.ends(places)).values()):
+                if await copying.is_whole():
+                    self._say("found")
+                    return
+                plans = to_make(plan, partitions=means.partitions, slots=means.slots)
+                anew = [one for one in plans if one.name in kinds]
+                remake_topics(means.admin, anew, replicas=means.replicas)
+            self._done.records = await copying.run(lambda records: self._say("copying", records=records))
+        finally:
+            await copying.stop()
         self._done.misplaced = copying.misplaced
         self._say("copied", records=self._done.records)
-
-
-async def _is_whole(copying: Copying) -> bool:
-    try:
-        return await copying.is_whole()
-    except CopyDiffers:
-        return False
 
 
 async def _finish(means: Means, plan: Plan, done: Done) -> None:
