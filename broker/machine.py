@@ -11,7 +11,7 @@ from broker.embedded.jars import OnProgress
 from broker.embedded.kafka import EmbeddedKafka
 from broker.embedded.running import Running
 from broker.kafka.admin import CONSOLE, CONTROL, GATE, admin_client
-from broker.kafka.estate import prepare, publish_map
+from broker.kafka.estate import allowed, prepare, publish_map
 from broker.rules import rules_of
 from broker.settings import Settings
 from broker.supervise import Supervisor
@@ -90,6 +90,7 @@ class Machine(Running):
                 number
             )  # I7: said now, and not found out by a reader that receives nothing
         admin = admin_client(self.settings.access(ADMIN))
+        allowed(admin, self.settings.access(ADMIN), documents)
         prepare(
             admin,
             documents,

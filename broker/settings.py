@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     )
     map_dir: Path | None = Field(default=None, description="Folder of the ownership map and its contracts.")
     partitions: int = Field(
-        default=4, ge=1, le=1024, description="Partitions of each object's topics; fixed."
+        default=4, ge=1, le=1024, description="Partitions of topics of objects whose map says none; fixed."
     )
     slots: int = Field(
         default=16, ge=1, le=256, description="Units of work that the gate's workers divide; fixed."

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from broker.gate.state import RECENT_MS
-from ownership.map import OwnershipMap
-from ownership.reading import readings
+from ownership.map import ObjectMap, OwnershipMap
+from ownership.reading import Reading, readings
 
 _DAY_MS = 86_400_000
-_CHANGES = re.compile(r"changes\.([a-z][a-z0-9_-]*)\.([a-z][a-z0-9_-]*)")
-_COMMANDS = re.compile(r"commands\.([a-z][a-z0-9_-]*)")
-_DELIVERIES = re.compile(r"deliveries\.[^.]+\.([^.]+)\.[^.]+")
+_STREAM = r"([a-z][a-z0-9_-]*(?:\.(?:[2-9]|[1-9][0-9]+))?)"
+_CHANGES = re.compile(rf"changes\.([a-z][a-z0-9_-]*)\.{_STREAM}")
+_COMMANDS = re.compile(rf"commands\.{_STREAM}")
+_DELIVERIES = re.compile(rf"deliveries\.[^.]+\.{_STREAM}\.[^.]+")
 WHOLE_MS = RECENT_MS + _DAY_MS
 """So long compaction leaves records alone: a gate that is a day behind still finds the values replaced in the hour
 before the change in hand, also in a slot that has just opened (decision 0004)."""
@@ -33,24 +34,55 @@ OWNERSHIP_MAP = "ownership.map"
 PROJECTIONS = "projections"
 
 
-def changes(system: str, object_name: str) -> str:
-    """Ingress of one system and object."""
-    return f"changes.{system}.{object_name}"
+def stream_of(object_name: str, generation: int) -> str:
+    """One generation of an object's topics, as their names end: `customer`, later `customer.2` (decision 0016)."""
+    return object_name if generation == 1 else f"{object_name}.{generation}"
 
 
-def commands(object_name: str) -> str:
-    """Commands of one object."""
-    return f"commands.{object_name}"
+@lru_cache(maxsize=4096)
+def object_of(stream: str) -> str:
+    """The object of a stream."""
+    return stream.partition(".")[0]
 
 
-def authoritative(object_name: str) -> str:
-    """Authoritative records of one object."""
-    return f"authoritative.{object_name}"
+def generation_of(stream: str) -> int:
+    """The generation of a stream."""
+    return int(stream.partition(".")[2] or 1)
 
 
-def deliveries(system: str, object_name: str, generation: str) -> str:
-    """What one restricted reader gets of one object."""
-    return f"deliveries.{system}.{object_name}.{generation}"
+def streams_of(ownership_map: OwnershipMap) -> dict[str, str]:
+    """Object to the stream that a map has in force."""
+    return {name: stream_of(name, entry.generation) for name, entry in ownership_map.objects.items()}
+
+
+def changes(system: str, stream: str) -> str:
+    """Ingress of one system and stream."""
+    return f"changes.{system}.{stream}"
+
+
+def commands(stream: str) -> str:
+    """Commands of one stream."""
+    return f"commands.{stream}"
+
+
+def authoritative(stream: str) -> str:
+    """Authoritative records of one stream."""
+    return f"authoritative.{stream}"
+
+
+def deliveries(system: str, stream: str, generation: str) -> str:
+    """What one restricted reader gets of one stream; `generation` is named after what it may read."""
+    return f"deliveries.{system}.{stream}.{generation}"
+
+
+def stream_read(reading: Reading) -> str:
+    """The stream that a restricted reader's deliveries are made from."""
+    return stream_of(reading.object, reading.object_generation)
+
+
+def deliveries_of(reading: Reading) -> str:
+    """Where a restricted reader's deliveries are."""
+    return deliveries(reading.system, stream_read(reading), reading.generation)
 
 
 def opened_readings(system: str) -> str:
@@ -58,9 +90,9 @@ def opened_readings(system: str) -> str:
     return f"readings.{system}"
 
 
-def state(object_name: str) -> str:
+def state(stream: str) -> str:
     """What the gate remembers beside the authoritative records."""
-    return f"state.{object_name}"
+    return f"state.{stream}"
 
 
 def refusals(system: str) -> str:
@@ -80,16 +112,22 @@ def acknowledgements(system: str) -> str:
 
 @lru_cache(maxsize=4096)
 def parse_changes(topic: str) -> tuple[str, str] | None:
-    """(system, object) of an ingress topic, None for any other."""
+    """(system, stream) of an ingress topic, None for any other."""
     match = _CHANGES.fullmatch(topic)
     return (match[1], match[2]) if match else None
 
 
 @lru_cache(maxsize=4096)
 def parse_commands(topic: str) -> str | None:
-    """The object of a commands topic, None for any other."""
+    """The stream of a commands topic, None for any other."""
     match = _COMMANDS.fullmatch(topic)
     return match[1] if match else None
+
+
+def stream_in(topic: str) -> str | None:
+    """The stream of an input of the gate, None for any other topic."""
+    ingress = parse_changes(topic)
+    return ingress[1] if ingress else parse_commands(topic)
 
 
 def is_per_slot(topic: str) -> bool:
@@ -98,14 +136,14 @@ def is_per_slot(topic: str) -> bool:
 
 
 def parse_deliveries(topic: str) -> str | None:
-    """The object of a topic of deliveries, None for any other."""
+    """The stream of a topic of deliveries, None for any other."""
     match = _DELIVERIES.fullmatch(topic)
     return match[1] if match else None
 
 
-def slot_of(object_name: str, partition: int, slots: int) -> int:
-    """The slot that works on a partition of an object; neighbours fall into different slots."""
-    return (zlib.crc32(object_name.encode()) + partition) % slots
+def slot_of(stream: str, partition: int, slots: int) -> int:
+    """The slot that works on a partition of a stream; neighbours fall into different slots."""
+    return (zlib.crc32(stream.encode()) + partition) % slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,26 +188,9 @@ def plan(ownership_map: OwnershipMap, *, partitions: int, slots: int) -> Iterato
         yield TopicPlan(acknowledgements(system), 1, _settings(cleanup_policy="delete", retention_ms=week))
     restricted: set[str] = set()
     for name, entry in sorted(ownership_map.objects.items()):
-        compacted = _settings(
-            cleanup_policy="compact",
-            min_compaction_lag_ms=WHOLE_MS,
-            max_message_bytes=_LARGE,
-            delete_retention_ms=_DAY_MS,
-        )
-        yield TopicPlan(authoritative(name), partitions, compacted)
-        yield TopicPlan(state(name), partitions, compacted)
-        yield TopicPlan(
-            commands(name),
-            partitions,
-            _settings(cleanup_policy="delete", retention_ms=month, max_message_bytes=_LARGE),
-        )
-        for reading in readings(entry):
-            restricted.add(reading.system)
-            yield TopicPlan(deliveries(reading.system, name, reading.generation), partitions, compacted)
         publishing = (s for s, system in ownership_map.systems.items() if name in system.publishes)
-        for system in sorted({*entry.systems, *publishing}):
-            settings = _settings(cleanup_policy="delete", retention_ms=week, max_message_bytes=_LARGE)
-            yield TopicPlan(changes(system, name), partitions, settings)
+        yield from _of_object(entry, sorted({*entry.systems, *publishing}), entry.partitions or partitions)
+        restricted |= {reading.system for reading in readings(entry)}
     # Written often and read whole when a slot opens: compacted soon.
     followed = _settings(
         cleanup_policy="compact",
@@ -181,3 +202,23 @@ def plan(ownership_map: OwnershipMap, *, partitions: int, slots: int) -> Iterato
     yield TopicPlan(PROJECTIONS, slots, followed)
     for system in sorted(restricted):
         yield TopicPlan(opened_readings(system), 1, followed)
+
+
+def _of_object(entry: ObjectMap, writers: Iterable[str], partitions: int) -> Iterator[TopicPlan]:
+    """The topics of the generation that the map names."""
+    week, month, stream = 7 * _DAY_MS, 30 * _DAY_MS, stream_of(entry.name, entry.generation)
+    compacted = _settings(
+        cleanup_policy="compact",
+        min_compaction_lag_ms=WHOLE_MS,
+        max_message_bytes=_LARGE,
+        delete_retention_ms=_DAY_MS,
+    )
+    yield TopicPlan(authoritative(stream), partitions, compacted)
+    yield TopicPlan(state(stream), partitions, compacted)
+    settings = _settings(cleanup_policy="delete", retention_ms=month, max_message_bytes=_LARGE)
+    yield TopicPlan(commands(stream), partitions, settings)
+    for reading in readings(entry):
+        yield TopicPlan(deliveries_of(reading), partitions, compacted)
+    for system in writers:
+        settings = _settings(cleanup_policy="delete", retention_ms=week, max_message_bytes=_LARGE)
+        yield TopicPlan(changes(system, stream), partitions, settings)

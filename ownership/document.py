@@ -174,6 +174,10 @@ class ObjectDocument(Document):
     key: FieldName
     steward: Steward
     contract: str
+    generation: int = Field(default=1, ge=1, le=9999)
+    """Of its topics. Rises with every other number of partitions; `solesource object repartition` writes it."""
+    partitions: int | None = Field(default=None, ge=1, le=1024)
+    """Of each of its topics; None = the cluster's default."""
     system_of_record: Name
     create: Name
     delete: DeleteRule

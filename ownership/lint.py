@@ -46,6 +46,9 @@ def lint(
                 "two_maps", ("object",), f"{name} is also mapped in {seen[name]}", "Keep one."
             )
         seen[name] = located.file
+        if located.document.generation > 1 and located.document.partitions is None:
+            detail = f"generation {located.document.generation} of {name} does not say its partitions"
+            yield located.finding("no_partitions", ("generation",), detail, "Say as many as its topics have.")
         yield from _systems(located, listed)
         yield from _fields(located, contracts.get(name))
         yield from _slas(located)

@@ -120,6 +120,8 @@ def _compile(document: ObjectDocument, contracts: Mapping[str, tuple[str, ...]])
         delete=document.delete.authority,
         delete_softly=document.delete.consumers == "soft",
         fields=fields,
+        generation=document.generation,
+        partitions=document.partitions,
         owners=owners,
         classes={name: rule.class_ for name, rule in document.fields.items() if rule.class_},
         readers=_readers(document, owners),

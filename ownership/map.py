@@ -72,6 +72,10 @@ class ObjectMap:
     slas: tuple[Sla, ...]
     contract_id: int = 0
     """Schema id of the contract in force; another one is another reading."""
+    generation: int = 1
+    """Of its topics: each has its own number of partitions, and keys at other places."""
+    partitions: int | None = None
+    """Of each of its topics; None = the cluster's default."""
     masked: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """System to the fields of which it reads a keyed digest instead of the value."""
     mask_keys: Mapping[str, int] = field(default_factory=dict)

@@ -27,6 +27,8 @@ class Reading:
     """Number of the key for these digests; 0 = nothing is masked."""
     contract_id: int = 0
     """Of what it is a part: a new version of the contract is told in deliveries of their own."""
+    object_generation: int = 1
+    """Of the object's topics: its deliveries have as many partitions, and keys the same places."""
 
     @property
     def generation(self) -> str:
@@ -64,4 +66,5 @@ def readings(entry: ObjectMap) -> Iterator[Reading]:
                 masked,
                 entry.mask_keys.get(system, 0) if masked else 0,
                 entry.contract_id,
+                entry.generation,
             )

@@ -37,10 +37,10 @@ class SentCommands:
     sent: list[tuple[str, bytes, bytes]] = field(default_factory=list)
     fails: bool = False
 
-    async def send(self, topic: str, key: bytes, value: bytes) -> None:
+    async def send(self, object_name: str, key: bytes, value: bytes) -> None:
         if self.fails:
             raise TimeoutError
-        self.sent.append((topic, key, value))
+        self.sent.append((object_name, key, value))
 
 
 def sla(source: str = "crm", sink: str = "erp", **changed: float | None) -> Sla:

@@ -127,6 +127,7 @@ def acknowledgement(through: int = 10, *latencies_ms: int, **changed: Any) -> di
         "system": "erp",
         "object": "customer",
         "partition": 0,
+        "generation": 1,
         "from_offset": 0,
         "through_offset": through,
         "applied": len(latencies_ms),

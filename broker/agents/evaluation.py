@@ -19,6 +19,7 @@ from broker.access import KafkaAccess
 from broker.agents.progress import LogProbe
 from broker.agents.sentences import Names, explain
 from broker.agents.service_levels import Assessment, Evidence, Measured, SlaTerms, Waiting, assess
+from broker.agents.streams import Streams
 from broker.clock import now_ms
 from broker.store.engine import Engine, reading, writing
 from broker.store.errors import StoreUnavailableError
@@ -76,6 +77,9 @@ class Evaluator:
         self._access = access
         self._promises = list(promises)
         self._probe: LogProbe | None = None
+        self._streams = Streams(access)
+        self._now: Mapping[str, str] = {}
+        """Object to the stream in force, as of the last look."""
         self._contact_ms: int | None = None
         self._standing: dict[tuple[str, str, str], tuple[str, int]] | None = None
 
@@ -90,6 +94,7 @@ class Evaluator:
                 await asyncio.sleep(every_s)
         finally:
             await self._drop_probe()
+            await self._streams.close()
 
     async def evaluate_once(self) -> list[SyncRow]:
         """One round. Raises StoreUnavailableError."""
@@ -121,7 +126,7 @@ class Evaluator:
     async def _from_log(self, known: _Store) -> dict[int, tuple[Waiting | None, Waiting | None]]:
         """What waits before and after the gate per promise; empty when Kafka does not answer."""
         try:
-            probe = await self._connected()
+            probe = await self._connected(await self._streams.now())
             await probe.look()
             self._contact_ms = now_ms()
             return {index: await self._waiting(probe, promise, known) for index, promise in self._numbered()}
@@ -130,10 +135,13 @@ class Evaluator:
             await self._drop_probe()
             return {}
 
-    async def _connected(self) -> LogProbe:
+    async def _connected(self, streams: Mapping[str, str]) -> LogProbe:
+        if streams != self._now:
+            await self._drop_probe()
+            self._now = streams
         if self._probe is None:
-            names = {topics.authoritative(promise.object) for promise in self._promises}
-            names |= {topics.changes(promise.sla.source, promise.object) for promise in self._promises}
+            names = {topics.authoritative(self._stream(promise)) for promise in self._promises}
+            names |= {topics.changes(promise.sla.source, self._stream(promise)) for promise in self._promises}
             self._probe = LogProbe(self._access, sorted(names))
             await self._probe.start()  # a probe that could not start is dropped like any other
         return self._probe
@@ -143,25 +151,32 @@ class Evaluator:
         if probe is not None:
             await probe.stop()
 
+    def _stream(self, promise: Promise) -> str:
+        return self._now.get(promise.object, promise.object)
+
     async def _waiting(
         self, probe: LogProbe, promise: Promise, known: _Store
     ) -> tuple[Waiting | None, Waiting | None]:
-        ingress = topics.changes(promise.sla.source, promise.object)
+        ingress = topics.changes(promise.sla.source, self._stream(promise))
         judged = {part: offset for (topic, part), (offset, _) in known.inputs.items() if topic == ingress}
-        applied = {sink.partition: sink.through_offset + 1 for sink in _of(promise, known.sinks)}
+        applied = {sink.partition: sink.through_offset + 1 for sink in self._sinks(promise, known)}
         return (
             await probe.waiting("gate", ingress, judged),
-            await probe.waiting(promise.sla.sink, topics.authoritative(promise.object), applied),
+            await probe.waiting(promise.sla.sink, topics.authoritative(self._stream(promise)), applied),
         )
+
+    def _sinks(self, promise: Promise, known: _Store) -> list[SinkStanding]:
+        """How far the promise's sink is. What it applied of an older generation says nothing of this one  # I9"""
+        wanted = (self._stream(promise), promise.sla.sink)
+        return [sink for sink in known.sinks if (sink.stream, sink.system) == wanted]
 
     def _row(
         self, promise: Promise, known: _Store, before_gate: Waiting | None, after_gate: Waiting | None
     ) -> SyncRow:
         sla, at_ms = promise.sla, now_ms()
-        sinks = _of(promise, known.sinks)
+        sinks = self._sinks(promise, known)
         last = max((sink for sink in sinks if sink.changed_ms), key=lambda s: s.changed_ms or 0, default=None)
-        ingress = topics.changes(sla.source, promise.object)
-        arrivals = [moved for (topic, _), (_, moved) in known.inputs.items() if topic == ingress]
+        arrivals = [moved for (topic, _), (_, moved) in known.inputs.items() if _is_of(promise, topic)]
         evidence = Evidence(
             now_ms=at_ms,
             contact_ms=self._contact_ms,
@@ -202,8 +217,10 @@ class Evaluator:
             write_syncs(connection, rows)
 
 
-def _of(promise: Promise, sinks: Iterable[SinkStanding]) -> list[SinkStanding]:
-    return [sink for sink in sinks if (sink.object, sink.system) == (promise.object, promise.sla.sink)]
+def _is_of(promise: Promise, topic: str) -> bool:
+    """Whether a topic is an ingress of a promise, of any generation: what arrived in an older one did arrive."""
+    system, stream = topics.parse_changes(topic) or ("", "")
+    return (system, topics.object_of(stream)) == (promise.sla.source, promise.object)
 
 
 def _measures(promise: Promise, found: Assessment) -> dict[str, Any]:

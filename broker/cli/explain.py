@@ -30,7 +30,8 @@ def explain(
     if object_name not in rules.ownership_map.objects or not key:
         msg = f"{record} is not OBJECT/KEY of a mapped object [explain.unknown] Try customer/C-00042."
         raise CommandRefused(msg)
-    found = _newest(settings, object_name, canonical_key(key))
+    stream = topics.streams_of(rules.ownership_map)[object_name]
+    found = _newest(settings, topics.authoritative(stream), canonical_key(key))
     if found is None:
         msg = (
             f"there is no record {record} [explain.no_record] It was never created, or its creation was held."
@@ -58,10 +59,7 @@ def explain(
     )
 
 
-def _newest(
-    settings: Settings, object_name: str, key: bytes
-) -> tuple[AuthoritativeEnvelope, bytes | None] | None:
-    topic = topics.authoritative(object_name)
+def _newest(settings: Settings, topic: str, key: bytes) -> tuple[AuthoritativeEnvelope, bytes | None] | None:
     reader = TopicReader(settings.access("control"))
     try:
         partition = partition_of(key, len(reader.partitions(topic)))

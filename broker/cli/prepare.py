@@ -21,8 +21,10 @@ def prepare(as_json: AsJson = False) -> None:
     for number in mask_keys(ownership_map):
         settings.mask_key(number)
     passwords = {user: settings.password(user) for user in (GATE, CONTROL, CONSOLE, *sorted(systems))}
+    admin = admin_client(settings.access(ADMIN))
+    estate.allowed(admin, settings.access(ADMIN), documents)
     done = estate.prepare(
-        admin_client(settings.access(ADMIN)),
+        admin,
         documents,
         passwords,
         partitions=settings.partitions,

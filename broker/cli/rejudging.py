@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from rich.progress import track
+from rich.console import Console
 
 from broker import topics
 from broker.kafka.reading import TopicReader
 from broker.lane.judge import LogRecord
 from broker.lane.ledger import LedgerFault
-from broker.lane.rejudge import rejudge
+from broker.lane.rejudge import Again, rejudge
 from broker.rules import Rules, rules_of
 from broker.settings import Settings
 from schemas.registry import envelopes
@@ -37,21 +38,30 @@ def rejudged(settings: Settings, *, quiet: bool) -> list[LedgerFault]:
     try:
         maps = dict(_maps(reader))
         ledger = {slot: _ledger(reader, slot) for slot in reader.partitions(topics.LEDGER)}
-        faults: list[LedgerFault] = []
-        for slot in track(sorted(ledger), "Judging again", transient=True, disable=quiet):
-            names = {name for record in ledger[slot] for name in record["positions"]}
-            inputs: dict[str, dict[int, LogRecord]] = {}
-            partitions: dict[str, int] = {}
-            for name in sorted(names):
-                topic, _, number = name.rpartition("/")
-                inputs[name] = {record.offset: record for record in _records(reader, topic, int(number))}
-                ingress = topics.parse_changes(topic)
-                object_name = ingress[1] if ingress else topics.parse_commands(topic) or ""
-                partitions[object_name] = len(reader.partitions(topic))
-            faults += rejudge(ledger[slot], inputs, maps, partitions, slot)
+        existing, partitions = reader.topics(), dict[str, int]()
+        for topic in {
+            name.rpartition("/")[0] for found in ledger.values() for one in found for name in one["positions"]
+        }:
+            if topic in existing:
+                partitions[topics.stream_in(topic) or ""] = len(reader.partitions(topic))
+        read = {slot: partial(_inputs, reader, existing, found) for slot, found in ledger.items()}
+        slots = [Again(slot, found, read[slot], maps, partitions) for slot, found in sorted(ledger.items())]
+        with Console(stderr=True, quiet=quiet).status("Judging again"):
+            return rejudge(slots, partitions, len(ledger))
     finally:
         reader.close()
-    return faults
+
+
+def _inputs(
+    reader: TopicReader, existing: Collection[str], ledger: Sequence[Mapping[str, Any]]
+) -> dict[str, dict[int, LogRecord]]:
+    """What is still in the log of the inputs that a slot has read."""
+    found: dict[str, dict[int, LogRecord]] = {}
+    for name in sorted({name for record in ledger for name in record["positions"]}):
+        topic, _, number = name.rpartition("/")
+        if topic in existing:
+            found[name] = {record.offset: record for record in _records(reader, topic, int(number))}
+    return found
 
 
 def _maps(reader: TopicReader) -> Iterator[tuple[int, Rules]]:

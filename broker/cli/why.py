@@ -52,17 +52,25 @@ def _place(reader: TopicReader, settings: Settings, change: str) -> tuple[Place,
     for name, entry in rules_of(settings.map_documents(), 0).ownership_map.objects.items():
         if not event or system not in entry.systems:
             continue
-        for message in reader.read(topics.changes(system, name)):
-            headers: Any = dict(message.headers() or ())
-            if found is None and headers.get("ce_id") == event.encode():
-                place = (message.topic() or "", message.partition() or 0, message.offset() or 0)
-                found = place, message.key() or b"", event
+        for number in range(1, entry.generation + 1):
+            found = found or _sent(reader, topics.changes(system, topics.stream_of(name, number)), event)
     if found is None:
         msg = (
             f"no change {change} is in the log [why.unknown] Give SYSTEM/EVENT-ID, such as crm/seq:0:42; "
             "changes older than the topic's retention are gone."
         )
         raise CommandRefused(msg)
+    return found
+
+
+def _sent(reader: TopicReader, topic: str, event: str) -> tuple[Place, bytes, str] | None:
+    """The first change of that id in one topic; the topic of an older generation may be gone."""
+    found: tuple[Place, bytes, str] | None = None
+    for message in reader.read(topic) if topic in reader.topics() else ():
+        headers: Any = dict(message.headers() or ())
+        if found is None and headers.get("ce_id") == event.encode():
+            place = (message.topic() or "", message.partition() or 0, message.offset() or 0)
+            found = place, message.key() or b"", event
     return found
 
 
@@ -98,8 +106,7 @@ def _became(reader: TopicReader, place: Place, key: bytes, event: str, slots: in
 
 def _batch(reader: TopicReader, place: Place, slots: int) -> Any:
     """The ledger's record of the batch that judged the change; None = not judged yet."""
-    ingress = topics.parse_changes(place[0])
-    slot = topics.slot_of(ingress[1] if ingress else "", place[1], slots)
+    slot = topics.slot_of(topics.stream_in(place[0]) or "", place[1], slots)
     for message in reader.read(topics.LEDGER, slot):
         record = envelopes().codec.decode(message.value() or b"")
         if record["positions"].get(f"{place[0]}/{place[1]}", 0) > place[2]:
@@ -124,8 +131,8 @@ def _steps(reader: TopicReader, case_id: str, slot: int) -> Iterator[dict[str, A
 
 def _revision(reader: TopicReader, place: Place, key: bytes, event: str) -> int | None:
     """The revision that the change brought about; None = none, or one that was compacted away."""
-    system, object_name = topics.parse_changes(place[0]) or ("", "")
-    for message in reader.read(topics.authoritative(object_name), place[1]):
+    system, stream = topics.parse_changes(place[0]) or ("", "")
+    for message in reader.read(topics.authoritative(stream), place[1]):
         if message.key() != key:
             continue
         try:

@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 
 from broker import telemetry, topics
 from broker.access import KafkaAccess
+from broker.agents.streams import Streams
 from broker.clock import now_ms
 from broker.commands import command_value
 from broker.console.errors import ConsoleError, NotSentError
@@ -50,8 +51,8 @@ class Option:
 class Sender(Protocol):
     """The way into the log."""
 
-    async def send(self, topic: str, key: bytes, value: bytes) -> None:
-        """Return when the log has it. Raises KafkaError or TimeoutError."""
+    async def send(self, object_name: str, key: bytes, value: bytes) -> None:
+        """Send a command about a record; return when the log has it. Raises KafkaError or TimeoutError."""
 
 
 class KafkaSender:
@@ -60,12 +61,14 @@ class KafkaSender:
     def __init__(self, access: KafkaAccess) -> None:
         self._access = access
         self._producer: AIOKafkaProducer = None
+        self._streams = Streams(access)
         self._lock = asyncio.Lock()
 
-    async def send(self, topic: str, key: bytes, value: bytes) -> None:
-        """Write one record and wait until the log has it."""
+    async def send(self, object_name: str, key: bytes, value: bytes) -> None:
+        """Write one command and wait until the log has it."""
         async with self._lock:
             try:
+                topic = topics.commands(await self._streams.of(object_name))
                 if self._producer is None:
                     self._producer = await self._connected()
                 # aiokafka places keys by Java's murmur2, as the wire format asks
@@ -88,6 +91,7 @@ class KafkaSender:
     async def close(self) -> None:
         """Disconnect."""
         producer, self._producer = self._producer, None
+        await self._streams.close()
         if producer is not None:
             await producer.stop()
 
@@ -160,7 +164,7 @@ async def decide(
     if not await asyncio.to_thread(_begin, engine, decision):
         return decision
     try:
-        await sender.send(topics.commands(case.object), case.key, decision_value(case, decision))
+        await sender.send(case.object, case.key, decision_value(case, decision))
     except (KafkaError, OSError, TimeoutError) as error:
         await asyncio.to_thread(_mark, engine, command_id, Sending.FAILED)
         telemetry.log(

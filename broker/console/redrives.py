@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from broker import topics
 from broker.commands import command_value
 from broker.gate.commands import ATTEMPTS_MAX, REDRIVE
 from broker.gate.reason import BESIDE_AN_OUTCOME, BY_CODE
@@ -12,7 +11,7 @@ from broker.store.case_states import CaseState
 from broker.store.cases import Case
 
 Order = tuple[str, bytes, bytes]
-"""Topic, key, value."""
+"""Object, key, value."""
 
 
 def orders_of(
@@ -33,7 +32,7 @@ def orders_of(
     ]
     return [
         (
-            topics.commands(case.object),
+            case.object,
             case.key,
             _value(case, tried.get(case.case_id, 0) + 1, by, note, issued_ms),
         )

@@ -5,7 +5,7 @@ Pure. Kept in `state.<object>` under a key that no record can have, so that it i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from broker.gate.change import Change, Fault
@@ -64,6 +64,20 @@ def confirmed(connections: Connections, change: Change) -> Change:
         return change
     detail = f"incarnation {told}, recorded is {recorded}"
     return change._replace(values=None, fault=Fault(Reason.UNRECORDED_RESET, detail))
+
+
+def merged(partitions: Iterable[Connections]) -> Connections:
+    """The connections of an object whose keys go to other partitions: what holds for one partition holds for all.
+
+    An order reaches every partition; only the breaker pauses in one alone, and whoever resumes resumes everywhere.
+    """
+    found: dict[str, Connection] = {}
+    for connections in partitions:
+        for system, connection in connections.items():
+            known = found.get(system, connection)
+            told = max(known, connection, key=lambda one: (one.paused, one.since_ms))
+            found[system] = told._replace(incarnation=max(known.incarnation, connection.incarnation))
+    return found
 
 
 def connections_record(connections: Connections) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Uses librdkafka's admin client, because aiokafka has neither ACLs nor SCRAM cred
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from time import sleep
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
@@ -32,6 +33,8 @@ from ownership.access import Operation, Purpose, grants
 from ownership.map import OwnershipMap
 
 TIMEOUT_S = 30
+ATTEMPTS = 100
+RETRY_S = 0.2
 SCRAM_ITERATIONS = 4096
 GATE, CONTROL, CONSOLE = "gate", "control", "console"
 _OPERATIONS = {Operation.READ: AclOperation.READ, Operation.WRITE: AclOperation.WRITE}
@@ -59,7 +62,8 @@ def make_topics(admin: AdminClient, plans: Iterable[topics.TopicPlan], *, replic
         if name in existing and len(existing[name].partitions) != plan.partitions:
             msg = (
                 f"topic {name} has {len(existing[name].partitions)} partitions, {plan.partitions} are asked for "
-                f"[topics.partitions] The number is fixed; set SOLESOURCE_PARTITIONS to what the cluster has."
+                f"[topics.partitions] Set SOLESOURCE_PARTITIONS to what the cluster has; topics with more of them "
+                "are `solesource object repartition`'s to make."
             )
             raise KafkaRefused(msg)
     missing = [plan for name, plan in wanted.items() if name not in existing]
@@ -73,6 +77,34 @@ def make_topics(admin: AdminClient, plans: Iterable[topics.TopicPlan], *, replic
         )
         _wait(made, "make topic", {KafkaError.TOPIC_ALREADY_EXISTS})
     return [plan.name for plan in missing]
+
+
+def remake_topics(admin: AdminClient, plans: Iterable[topics.TopicPlan], *, replicas: int = 1) -> None:
+    """Delete topics with all that is in them, and make them anew. Raises KafkaRefused."""
+    wanted = list(plans)
+    known = admin.list_topics(timeout=TIMEOUT_S).topics
+    if doomed := [plan.name for plan in wanted if plan.name in known]:
+        _wait(admin.delete_topics(doomed, operation_timeout=TIMEOUT_S), "delete topic")
+    for _ in range(ATTEMPTS):
+        if not admin.list_topics(timeout=TIMEOUT_S).topics.keys() & set(doomed):
+            break
+        sleep(RETRY_S)
+    make_topics(admin, wanted, replicas=replicas)
+
+
+def close_topics(admin: AdminClient, names: Iterable[str]) -> None:
+    """Let nobody write to these topics any more, whatever a map gives them: Kafka refuses. Super users still may."""
+    _wait(admin.create_acls([_nobody_writes(name) for name in names]), "close")
+
+
+def open_topics(admin: AdminClient, names: Iterable[str]) -> None:
+    """Take `close_topics` back."""
+    _wait(admin.delete_acls([_exactly(_nobody_writes(name)) for name in names]), "open")
+
+
+def _nobody_writes(name: str) -> AclBinding:
+    literal, deny = ResourcePatternType.LITERAL, AclPermissionType.DENY
+    return AclBinding(ResourceType.TOPIC, name, literal, "User:*", "*", AclOperation.WRITE, deny)
 
 
 def mend_settings(admin: AdminClient, plans: Iterable[topics.TopicPlan]) -> list[str]:
@@ -131,11 +163,12 @@ def make_acls(admin: AdminClient, ownership_map: OwnershipMap) -> int:
 
 
 def _system_acls(ownership_map: OwnershipMap) -> Iterable[AclBinding]:
+    streams = topics.streams_of(ownership_map)
     for grant in grants(ownership_map):
         name = {
-            Purpose.CHANGES: lambda g: topics.changes(g.system, g.object),
-            Purpose.AUTHORITATIVE: lambda g: topics.authoritative(g.object),
-            Purpose.DELIVERIES: lambda g: topics.deliveries(g.system, g.object, g.generation),
+            Purpose.CHANGES: lambda g: topics.changes(g.system, streams[g.object]),
+            Purpose.AUTHORITATIVE: lambda g: topics.authoritative(streams[g.object]),
+            Purpose.DELIVERIES: lambda g: topics.deliveries(g.system, streams[g.object], g.generation),
             Purpose.READINGS: lambda g: topics.opened_readings(g.system),
             Purpose.REFUSALS: lambda g: topics.refusals(g.system),
             Purpose.PROPOSALS: lambda g: topics.proposals(g.system),

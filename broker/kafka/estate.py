@@ -14,6 +14,7 @@ from broker.access import KafkaAccess
 from broker.clock import now_ms
 from broker.kafka.admin import KafkaRefused, make_acls, make_topics, make_users, mend_settings
 from broker.rules import rules_of
+from ownership.generation import generations_in
 from ownership.load import digest_of
 from schemas.registry import envelopes
 
@@ -57,6 +58,21 @@ def prepare(
 
 def published_map(access: KafkaAccess) -> tuple[int, str]:
     """(version, digest) of the newest map on Kafka; (0, "") when there is none."""
+    newest = newest_map(access)
+    return newest.version, newest.digest
+
+
+@dataclass(frozen=True, slots=True)
+class MapOnKafka:
+    """One version of the map as it was published."""
+
+    version: int
+    digest: str
+    documents: Mapping[str, str]
+
+
+def newest_map(access: KafkaAccess) -> MapOnKafka:
+    """The newest map on Kafka; version 0 when there is none. Raises KafkaRefused."""
     consumer = Consumer(
         {
             **access.librdkafka_options(),
@@ -71,14 +87,14 @@ def published_map(access: KafkaAccess) -> tuple[int, str]:
         _await_topic(consumer)
         low, high = _ends(consumer, place)
         if low == high:
-            return 0, ""
+            return MapOnKafka(0, "", {})
         consumer.assign([TopicPartition(topics.OWNERSHIP_MAP, 0, high - 1)])
         message = consumer.poll(TIMEOUT_S)
         if message is None or message.error():
             msg = "the newest map cannot be read [map.unreadable] Check that control may read ownership.map."
             raise KafkaRefused(msg)
         entry = envelopes().codec.decode(message.value() or b"", envelopes().ids("solesource.map"))
-        return int(entry["version"]), str(entry["digest"])
+        return MapOnKafka(int(entry["version"]), str(entry["digest"]), entry["documents"])
     except KafkaException as error:
         msg = (
             f"ownership.map cannot be read: {error.args[0].str()} [map.unreadable] "
@@ -118,12 +134,44 @@ def _ends(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
     raise KafkaRefused(msg)
 
 
-def publish_map(access: KafkaAccess, documents: Mapping[str, str], by: str) -> int:
-    """Publish the map's files as the next version unless they are the newest one already; returns the version."""
-    version, digest = published_map(access)
-    wanted = digest_of(documents)
-    if digest == wanted:
+def same_generations(
+    before: Mapping[str, str], after: Mapping[str, str], repartitioned: str | None = None
+) -> None:
+    """Refuse files that put another generation of an object's topics in force than the map before them.
+
+    Older ones lack what came since, and newer ones are empty until they are filled. `repartitioned`: the object whose
+    next generation is filled. Raises KafkaRefused.
+    """
+    known, named = generations_in(before), generations_in(after)
+    for name in sorted(known.keys() & named.keys()):
+        wanted = known[name] + (name == repartitioned)
+        if named[name] != wanted:
+            msg = (
+                f"the files name generation {named[name]} of {name}'s topics, with the map on Kafka it is {wanted} "
+                "[map.generation] Take `generation` and `partitions` from the newest map; "
+                "`solesource object repartition` begins another one."
+            )
+            raise KafkaRefused(msg)
+
+
+def allowed(admin: AdminClient, access: KafkaAccess, documents: Mapping[str, str]) -> None:
+    """Look whether files may be put in force at all, before anything is made. Raises KafkaRefused."""
+    if topics.OWNERSHIP_MAP in admin.list_topics(timeout=TIMEOUT_S).topics:
+        same_generations(newest_map(access).documents, documents)
+
+
+def publish_map(
+    access: KafkaAccess, documents: Mapping[str, str], by: str, repartitioned: str | None = None
+) -> int:
+    """Publish the map's files as the next version unless they are the newest one already; returns the version.
+
+    Raises KafkaRefused, also for another generation of an object's topics, unless it is `repartitioned`.
+    """
+    newest = newest_map(access)
+    version, wanted = newest.version, digest_of(documents)
+    if newest.digest == wanted:
         return version
+    same_generations(newest.documents, documents, repartitioned)
     rules_of(documents, version + 1)
     record = {
         "version": version + 1,

@@ -44,6 +44,14 @@ class TopicReader:
         """Disconnect."""
         self._consumer.close()
 
+    def topics(self) -> frozenset[str]:
+        """Every topic to be seen. Raises KafkaRefused when Kafka does not answer."""
+        try:
+            return frozenset(self._consumer.list_topics(timeout=TIMEOUT_S).topics)
+        except KafkaException as error:
+            msg = f"Kafka does not answer: {error.args[0].str()} [kafka.away] Check that it runs: `solesource doctor`."
+            raise KafkaRefused(msg) from error
+
     def partitions(self, topic: str) -> list[int]:
         """The partitions of a topic. Raises KafkaRefused when it is not there or not to be seen."""
         try:

@@ -83,6 +83,7 @@ class StatesOnDisk:
         if self._database is None:
             reason = await asyncio.to_thread(self._open)
             self._believe(reason, changelogs)
+            self._forget_older(shelves)
         since: dict[Place, int] = {}
         for shelf in shelves:
             places = _places(shelf)
@@ -191,6 +192,14 @@ class StatesOnDisk:
         for kind in (_CONNECTIONS, _STATE, _WAITS):
             self._database.delete_range(kind + name, kind + name[:-1] + b"\1")
         self._marked = {marked for marked in self._marked if not marked.startswith(_WAITS + name)}
+
+    def _forget_older(self, shelves: Collection[Shelf]) -> None:
+        """What was kept of older generations of these objects' topics is of no more use to anybody."""
+        now = {topics.object_of(stream): stream for stream, _ in shelves}
+        for topic, partition in list(self._found.offsets):
+            stream = topic.partition(".")[2]
+            if now.get(topics.object_of(stream), stream) != stream:
+                self._forget(_name((stream, partition)))
 
     # -- at work
 

@@ -156,8 +156,7 @@ class Generations:
 
 
 def _topic(projection: Projection) -> str:
-    reading = projection.reading
-    return topics.deliveries(reading.system, reading.object, reading.generation)
+    return topics.deliveries_of(projection.reading)
 
 
 async def _partitions(admin: AIOKafkaAdminClient) -> dict[str, int]:

@@ -82,10 +82,10 @@ class Halts:
 
     async def _must_wait(self, place: TopicPartition, due: Sequence[tuple[int, str]]) -> bool:
         assigned = self._consumer.assignment()
-        _, object_name = topics.parse_changes(place.topic) or ("", "")
+        _, stream = topics.parse_changes(place.topic) or ("", "")
         barriers = []
         for cut_ms, former in due:
-            other = TopicPartition(topics.changes(former, object_name), place.partition)
+            other = TopicPartition(topics.changes(former, stream), place.partition)
             to = await self._barrier(other, cut_ms) if other in assigned else 0
             if await self._reached(other, to, assigned):
                 self._passed.add((place, cut_ms, former))
@@ -106,20 +106,21 @@ class Halts:
 
 
 def _is_paused(connections: dict[Shelf, Connections], place: TopicPartition) -> bool:
-    system, object_name = topics.parse_changes(place.topic) or ("", "")
-    connection = connections.get((object_name, place.partition), {}).get(system)
+    system, stream = topics.parse_changes(place.topic) or ("", "")
+    connection = connections.get((stream, place.partition), {}).get(system)
     return connection is not None and connection.paused
 
 
 def _cuts(ownership_map: OwnershipMap) -> Iterator[tuple[str, list[tuple[int, str]]]]:
     """Ingress topic and handovers of every system that is ever handed something."""
-    for name, entry in ownership_map.objects.items():
+    for name, stream in topics.streams_of(ownership_map).items():
+        entry = ownership_map.objects[name]
         found: dict[str, list[tuple[int, str]]] = {}
         before = entry
         for since_ms, terms in entry.later:
             pairs = {(terms.owners[f], owner) for f, owner in before.owners.items() if f in terms.owners}
             for to, former in sorted(pairs):
                 if to != former:
-                    found.setdefault(topics.changes(to, name), []).append((since_ms, former))
+                    found.setdefault(topics.changes(to, stream), []).append((since_ms, former))
             before = terms
         yield from found.items()

@@ -36,10 +36,10 @@ from broker.lane import alarms
 from broker.lane.judged import Judged, NotDecided
 from broker.lane.ledger import chain_of
 from broker.lane.memory import Shelf, SlotMemory
+from broker.lane.misrouted import is_placed, placed
 from broker.lane.states import States, StatesUnusable
 from broker.rules import Rules
 from schemas.errors import SchemaError
-from schemas.keys import partition_of
 
 
 class LogRecord(Protocol):
@@ -123,8 +123,9 @@ class Judge:
                 self._command(rules, judged, record, source.shelf, fault)
 
     def _input(self, rules: Rules, judged: Judged, topic: str, partition: int) -> _Input:
-        system, object_name = topics.parse_changes(topic) or (None, topics.parse_commands(topic) or "")
-        shelf = (object_name, partition)
+        system, stream = topics.parse_changes(topic) or (None, topics.parse_commands(topic) or "")
+        shelf, object_name = (stream, partition), topics.object_of(stream)
+        judged.streams[object_name] = stream
         return _Input(
             name=f"{topic}/{partition}".encode(),
             system=system,
@@ -132,7 +133,7 @@ class Judge:
             plan=None if system is None else rules.express.get((system, object_name)),
             known=self.memory.states.get(shelf, {}),
             pending=judged.states.setdefault(shelf, {}),
-            partitions=self.memory.partitions.get(object_name),
+            partitions=self.memory.partitions.get(stream),
         )
 
     def keep(self, judged: Judged) -> None:
@@ -161,7 +162,7 @@ class Judge:
         system: str,
         fault: Fault | None,
     ) -> None:
-        shelf, object_name = source.shelf, source.shelf[0]
+        shelf, object_name = source.shelf, topics.object_of(source.shelf[0])
         position, key, at_ms = (
             Position(record.topic, record.partition, record.offset),
             record.key,
@@ -184,7 +185,7 @@ class Judge:
             )
         known = self._state(judged, shelf, change.key)
         if known is None and change.fault is None:
-            change = self._place(change)
+            change = placed(change, source.partitions)
         change = confirmed(self._connections(judged, shelf), change)
         state = known or NO_RECORD
         entry, reader = rules.ownership_map.objects.get(object_name), rules.readers.get(object_name)
@@ -214,7 +215,7 @@ class Judge:
         if key is None:
             return False
         state = source.pending.get(key) or source.known.get(key)
-        if state is None and not _is_placed(key, source.shelf[1], source.partitions):
+        if state is None and not is_placed(key, source.shelf[1], source.partitions):
             return False
         received_ms = record.timestamp
         taken = express(plan, state, key, record.value, record.headers, received_ms)
@@ -226,15 +227,6 @@ class Judge:
         judged.outgoing.append((outgoing, source.shelf[1]))
         judged.decisions.append(b"%b/%d|accepted||%b" % (source.name, record.offset, _written(after)))
         return True
-
-    def _place(self, change: Change) -> Change:
-        """On a state miss the key's place is computed again: most clients' default partitioner is not Java's."""
-        place = change.position
-        partitions = self.memory.partitions.get(change.object)
-        if partitions is None or _is_placed(change.key, place.partition, partitions):
-            return change
-        detail = f"partition {place.partition} of {partitions}, murmur2 says {partition_of(change.key, partitions)}"
-        return change._replace(values=None, fault=Fault(Reason.MISROUTED_KEY, detail))
 
     def _connections(self, judged: Judged, shelf: Shelf) -> Connections:
         return judged.connections.get(shelf) or self.memory.connections.get(shelf, {})
@@ -254,7 +246,7 @@ class Judge:
     ) -> None:
         if fault is not None:
             return  # counted as a command; the slot says in its log that it failed
-        object_name = shelf[0]
+        object_name = topics.object_of(shelf[0])
         entry, reader = rules.ownership_map.objects.get(object_name), rules.readers.get(object_name)
         if entry is None or reader is None or record.value is None:
             return
@@ -329,11 +321,11 @@ class Judge:
             if command["command"] == RESUME:  # what was counted before is what people have looked at
                 judged.watches[f"{topics.changes(command['system'], shelf[0])}/{shelf[1]}"] = Watch()
             body = connections_record(after)
-            kept = Outgoing(Destination.STATE, CONNECTIONS_KEY, body, target=shelf[0])
+            kept = Outgoing(Destination.STATE, CONNECTIONS_KEY, body, target=topics.object_of(shelf[0]))
             judged.outgoing.append((kept, shelf[1]))
         line = trail_line(
             kind="command_refused" if after is None else ORDERS[command["command"]],
-            object_name=shelf[0],
+            object_name=topics.object_of(shelf[0]),
             key=CONNECTIONS_KEY,
             system=command["system"] or "",
             event_id=None,
@@ -379,10 +371,6 @@ class Judge:
         }
         record["chain"] = chain_of(record)
         return record
-
-
-def _is_placed(key: bytes, partition: int, partitions: int | None) -> bool:
-    return partitions is None or partition_of(key, partitions) == partition
 
 
 def _written(state: RecordState) -> bytes:

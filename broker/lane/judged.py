@@ -38,6 +38,8 @@ class Judged:
     states: dict[Shelf, dict[bytes, RecordState]] = field(default_factory=dict)
     considered: set[tuple[Shelf, bytes]] = field(default_factory=set)
     """States of the long way or a command; the short way changes nothing that waits."""
+    streams: dict[str, str] = field(default_factory=dict)
+    """Object to the stream of its inputs; what follows from them is written to the same one."""
     connections: dict[Shelf, Connections] = field(default_factory=dict)
     watches: dict[str, Watch] = field(default_factory=dict)
     gate_time_ms: int = 0

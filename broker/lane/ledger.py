@@ -30,6 +30,7 @@ class LedgerFault:
     """Something that the ledger should not show."""
 
     slot: int
+    """-1 = of all slots together."""
     sequence: int
     detail: str
 
@@ -63,8 +64,8 @@ def verify(records: Iterable[Mapping[str, Any]]) -> list[LedgerFault]:
 def cut_off(slot: int, records: Iterable[Mapping[str, Any]], revisions: int) -> LedgerFault | None:
     """Whether records are missing at the end: the slot's records were revised more often than the ledger says.
 
-    revisions: sum of the last revision of every record of the slot, read before the ledger. A record's revision rises
-    by one each time and is never reset, so the sum is how many were written (I4); compaction only hides deleted ones.
+    revisions: how many it wrote at the least, read before the ledger (`broker.lane.written`); compaction only hides
+    those of deleted records.
     """
     accounted, last = 0, 0
     for record in records:

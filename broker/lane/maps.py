@@ -82,6 +82,4 @@ class MapFollower:
 def _deliveries(rules: Rules) -> dict[str, tuple[tuple[str, str], int]]:
     found = (projection.reading for each in rules.projections.values() for projection in each)
     version = rules.ownership_map.version
-    return {
-        topics.deliveries(r.system, r.object, r.generation): ((r.system, r.object), version) for r in found
-    }
+    return {topics.deliveries_of(reading): ((reading.system, reading.object), version) for reading in found}

@@ -19,7 +19,7 @@ from schemas.envelope import Headers
 from schemas.registry import envelopes
 
 Shelf = tuple[str, int]
-"""(object, partition): where a key belongs."""
+"""(stream, partition): where a key belongs. Another generation of an object has shelves of its own."""
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class SlotMemory:
     states: dict[Shelf, States] = field(default_factory=dict)
     waiting: dict[Shelf, set[bytes]] = field(default_factory=dict)
     partitions: dict[str, int] = field(default_factory=dict)
-    """Partitions of each object, to tell a misrouted key."""
+    """Partitions of each stream, to tell a misrouted key."""
     connections: dict[Shelf, Connections] = field(default_factory=dict)
     """What was ordered for the systems' ways in."""
     positions: dict[str, int] = field(default_factory=dict)

@@ -52,13 +52,14 @@ class Stream:
     @property
     def place(self) -> tuple[str, int]:
         """Where its deliveries go."""
-        reading = self.projection.reading
-        return topics.deliveries(reading.system, reading.object, reading.generation), self.partition
+        return topics.deliveries_of(self.projection.reading), self.partition
 
     @property
     def source(self) -> TopicPartition:
         """Where its revisions come from."""
-        return TopicPartition(topics.authoritative(self.projection.reading.object), self.partition)
+        return TopicPartition(
+            topics.authoritative(topics.stream_read(self.projection.reading)), self.partition
+        )
 
 
 class Projector:
@@ -113,9 +114,11 @@ class Projector:
         if rules is None:
             return []
         found = []
-        for object_name, partition in sorted(self._shelves):
-            for projection in rules.projections.get(object_name, ()):
-                key = self._key_of(projection)
+        for stream, partition in sorted(self._shelves):
+            for projection in rules.projections.get(topics.object_of(stream), ()):
+                # A moment long the map may be newer than the shelves: another slot's would be filled from here, too.
+                ours = topics.stream_read(projection.reading) == stream
+                key = self._key_of(projection) if ours else None
                 if key is not None:
                     found.append(Stream(projection, partition, key))
         return found

@@ -10,7 +10,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -176,23 +176,22 @@ class Lane(Service):
         }
 
     async def _refresh(self, consumer: AIOKafkaConsumer) -> None:
+        if self.maps is None or self.maps.rules is None:
+            return  # only a map says which generation of an object's topics is in force
         inputs: dict[int, list[TopicPartition]] = {slot: [] for slot in range(self._slot_count)}
         partitions: dict[str, int] = {}
         await consumer._client.force_metadata_update()  # noqa: SLF001 - topics() answers from a cache of minutes
         self._existing = frozenset(await consumer.topics())
-        for topic in sorted(self._existing):
-            ingress = topics.parse_changes(topic)
-            object_name = ingress[1] if ingress else topics.parse_commands(topic)
-            if object_name is None:
-                continue
+        found = in_force(self._existing, topics.streams_of(self.maps.rules.ownership_map))
+        for topic, stream in found.items():
             count = len(consumer.partitions_for_topic(topic) or ())
-            known = partitions.setdefault(object_name, count)
+            known = partitions.setdefault(stream, count)
             if count != known:
-                # Two partition counts of one object would take a key to two places: not judged until mended (I7).
+                # Two partition counts of one stream would take a key to two places: not judged until mended (I7).
                 log.error("lane.partitions_differ", topic=topic, partitions=count, expected=known)
                 continue
             for partition in range(count):
-                slot = topics.slot_of(object_name, partition, self._slot_count)
+                slot = topics.slot_of(stream, partition, self._slot_count)
                 inputs[slot].append(TopicPartition(topic, partition))
         self._inputs, self._partitions = inputs, partitions
         for number, (slot_, _) in self.slots.items():
@@ -246,10 +245,10 @@ class Lane(Service):
 
     def _shelves(self, number: int) -> set[Shelf]:
         return {
-            (object_name, partition)
-            for object_name, count in self._partitions.items()
+            (stream, partition)
+            for stream, count in self._partitions.items()
             for partition in range(count)
-            if topics.slot_of(object_name, partition, self._slot_count) == number
+            if topics.slot_of(stream, partition, self._slot_count) == number
         }
 
     async def _keep_projecting(self, projector: Projector, number: int) -> None:
@@ -301,6 +300,19 @@ class Lane(Service):
             _, late = await asyncio.wait(tasks, timeout=8.0)
             for task in late:
                 task.cancel()
+
+
+def in_force(existing: Collection[str], streams: Mapping[str, str]) -> dict[str, str]:
+    """Input topic to its stream, of the inputs that are judged now; `streams`: what the map has in force.
+
+    Of an object that the map does not have, the newest that there is: what comes there is held.
+    """
+    found = {topic: stream for topic in sorted(existing) if (stream := topics.stream_in(topic)) is not None}
+    newest = dict[str, str]()
+    for stream in sorted(set(found.values()), key=topics.generation_of):
+        newest[topics.object_of(stream)] = stream
+    judged = set((newest | dict(streams)).values())
+    return {topic: stream for topic, stream in found.items() if stream in judged}
 
 
 class _Listener(ConsumerRebalanceListener):

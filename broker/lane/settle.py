@@ -125,7 +125,7 @@ class Settling:
         await self._submit(batch)
         judged = await batch.judged
         self.s_per_record = batch.spent_s / len(records)
-        moved = await self._writer.commit(judged.outgoing, judged.ledger)
+        moved = await self._writer.commit(judged.outgoing, judged.ledger, judged.streams)
         self._judge.keep(judged)
         await self._kept(moved)  # I3: only what is committed
         self._committed(judged)

@@ -75,7 +75,7 @@ class Slot:
 
     def set_inputs(self, inputs: Collection[TopicPartition], partitions: dict[str, int]) -> None:
         """Tell which input partitions belong to this slot now; takes force between two batches."""
-        wanted = {place: (_object_of(place.topic), place.partition) for place in inputs}
+        wanted = {place: (topics.stream_in(place.topic) or "", place.partition) for place in inputs}
         if wanted != self._inputs:
             self._inputs, self._partitions = wanted, dict(partitions)
             self._changed_inputs.set()
@@ -233,8 +233,3 @@ class Slot:
             error=repr(error.error)[:300],
             what_to_do="Give the gate its rights again: `solesource prepare`. It is tried again every 30 seconds.",
         )
-
-
-def _object_of(topic: str) -> str:
-    ingress = topics.parse_changes(topic)
-    return ingress[1] if ingress else topics.parse_commands(topic) or ""

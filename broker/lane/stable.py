@@ -52,10 +52,10 @@ def outputs(slot: int, shelves: Collection[Shelf], existing: Collection[str]) ->
         for name in existing
         if name in _BY_SLOT or name.startswith(_BY_SLOT_AND_SYSTEM)
     }
-    for object_name, partition in shelves:
-        written = {topics.authoritative(object_name), topics.state(object_name)}
+    for stream, partition in shelves:
+        written = {topics.authoritative(stream), topics.state(stream)}
         for name in existing:
-            if name in written or topics.parse_deliveries(name) == object_name:
+            if name in written or topics.parse_deliveries(name) == stream:
                 found.add(TopicPartition(name, partition))
     return found
 

@@ -9,7 +9,7 @@ commit: aiokafka commits a transaction although one of its batches has failed (r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from aiokafka.errors import KafkaError
@@ -129,18 +129,23 @@ class SlotWriter(Transactions):
         self._codec = envelopes().codec
 
     async def commit(
-        self, outgoing: Iterable[tuple[Outgoing, int]], ledger: dict[str, Any]
+        self,
+        outgoing: Iterable[tuple[Outgoing, int]],
+        ledger: dict[str, Any],
+        streams: Mapping[str, str],
     ) -> dict[tuple[str, int], int]:
-        """Write the records and the ledger in one transaction; what `send` says of it."""
-        return await self.send(self._batches(outgoing, ledger))
+        """Write the records and the ledger in one transaction; what `send` says of it. `streams`: of each object."""
+        return await self.send(self._batches(outgoing, ledger, streams))
 
-    def _batches(self, outgoing: Iterable[tuple[Outgoing, int]], ledger: dict[str, Any]) -> Batches:
+    def _batches(
+        self, outgoing: Iterable[tuple[Outgoing, int]], ledger: dict[str, Any], streams: Mapping[str, str]
+    ) -> Batches:
         batches = self.batches()
         before, place = None, ("", 0)
         for record, partition in outgoing:
             whither = (record.destination, record.target, partition)
             if whither != before:
-                before, place = whither, self._place(record, partition)
+                before, place = whither, self._place(record, partition, streams)
             body = record.body
             value = (
                 body if body is None or isinstance(body, bytes) else self._encode(record.destination, body)
@@ -153,12 +158,12 @@ class SlotWriter(Transactions):
     def _encode(self, destination: Destination, body: Any) -> bytes:
         return self._codec.encode(self._ids[ENVELOPE[destination]], body)
 
-    def _place(self, record: Outgoing, partition: int) -> tuple[str, int]:
+    def _place(self, record: Outgoing, partition: int, streams: Mapping[str, str]) -> tuple[str, int]:
         match record.destination:
             case Destination.AUTHORITATIVE:
-                return topics.authoritative(record.target), partition
+                return topics.authoritative(streams[record.target]), partition
             case Destination.STATE:
-                return topics.state(record.target), partition
+                return topics.state(streams[record.target]), partition
             case Destination.QUARANTINE:
                 return topics.QUARANTINE, self._slot
             case Destination.REFUSALS:

@@ -52,7 +52,8 @@ class Window:
 class SinkStanding:
     """How far one system has applied one partition of an object."""
 
-    object: str
+    stream: str
+    """The object, from its second generation on with that: offsets count in its topics (`customer.2`)."""
     system: str
     partition: int
     through_offset: int
@@ -92,7 +93,7 @@ def _merge(connection: Connection, table: Table, key: Mapping[str, Any], window:
 
 
 def _move_sink(connection: Connection, appended_ms: int, record: Mapping[str, Any]) -> None:
-    key = {"object": record["object"], "system": record["system"], "partition": record["partition"]}
+    key = {"object": _stream(record), "system": record["system"], "partition": record["partition"]}
     row = {
         **key,
         "through_offset": record["through_offset"],
@@ -116,9 +117,15 @@ def _move_sink(connection: Connection, appended_ms: int, record: Mapping[str, An
     upsert(connection, sinks, [row])
 
 
+def _stream(record: Mapping[str, Any]) -> str:
+    """Where the offsets of an acknowledgement count; one of the first version knows the first generation only."""
+    generation = int(record.get("generation", 1))
+    return str(record["object"]) if generation == 1 else f"{record['object']}.{generation}"
+
+
 def _record_failures(connection: Connection, appended_ms: int, record: Mapping[str, Any]) -> None:
     for failure in record["failures"]:
-        place = f"{record['system']}/{record['object']}/{record['partition']}/{failure['offset']}"
+        place = f"{record['system']}/{_stream(record)}/{record['partition']}/{failure['offset']}"
         row = {name: failure[name] for name in ("offset", "revision", "code", "message", "attempts")}
         row |= {name: record[name] for name in ("system", "object", "partition")}
         row |= {"delivery_id": place, "record_key": failure["key"], "failed_ms": appended_ms}
@@ -149,7 +156,7 @@ def sink_standings(connection: Connection) -> list[SinkStanding]:
     """How far every sink is."""
     return [
         SinkStanding(
-            object=row.object,
+            stream=row.object,
             system=row.system,
             partition=row.partition,
             through_offset=row.through_offset,

@@ -40,9 +40,10 @@ def hops_ms(update: Update, applied_ms: int) -> Mapping[str, int]:
 class Range:
     """The offsets of one partition that were read and not yet acknowledged, in order."""
 
-    def __init__(self, object_name: str, partition: int) -> None:
+    def __init__(self, object_name: str, partition: int, generation: int = 1) -> None:
         self.object = object_name
         self.partition = partition
+        self._generation = generation
         self.through = -1
         """Last offset that was acknowledged, in the partition that was read."""
         self._open: dict[int, tuple[int, bytes, Settled | None]] = {}
@@ -101,6 +102,7 @@ class Range:
             "system": system,
             "object": self.object,
             "partition": self.partition,
+            "generation": self._generation,
             "from_offset": self._sequence.get(covered[0][0], covered[0][0]),
             "through_offset": self._sequence.get(covered[-1][0], covered[-1][0]),
             "applied": counts[Applied],

@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError
 
 from connectors.sdk.access import KafkaAccess
 from connectors.sdk.errors import KeyUnusable
+from connectors.sdk.generations import newest
 from connectors.sdk.pacing import backoff_ms, pause
 from connectors.sdk.source import ChangeEvent
 from schemas.codec import Codec
@@ -44,7 +45,7 @@ _EMPTY: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One record for Kafka; partition None = placed by its key."""
+    """One record for Kafka; partition None = placed by its key. The topic is named as its first generation is."""
 
     topic: str
     key: bytes
@@ -115,12 +116,15 @@ class Publisher:
     def __init__(self, access: KafkaAccess) -> None:
         self._access = access
         self._producer: AIOKafkaProducer | None = None
+        self._visible: frozenset[str] = frozenset()
+        """Topics that the system may use, as this producer found them."""
 
     async def publish(self, records: Sequence[Outgoing], stop: asyncio.Event) -> bool:
         """True once Kafka has every record, in their order per key; False when stopped before that.
 
         After a fault the whole batch is sent again: ids are equal, so the gate counts the second ones as
-        duplicates.
+        duplicates. It goes to the newest generation of its topics: where the right to write to one is gone, that is
+        a fault like any other, and the next one is waited for.
         """
         attempt = 0
         while not stop.is_set():
@@ -150,17 +154,16 @@ class Publisher:
 
     async def _send(self, records: Sequence[Outgoing]) -> None:
         producer = await self._started()
-        counts = {
-            topic: len(await producer.partitions_for(topic)) for topic in {record.topic for record in records}
-        }
+        now = {name: newest(name, self._visible) or name for name in {record.topic for record in records}}
+        counts = {topic: len(await producer.partitions_for(topic)) for topic in now.values()}
         futures = []
         for record in records:
-            partition = record.partition
+            topic, partition = now[record.topic], record.partition
             if partition is None:
-                partition = partition_of(record.key, counts[record.topic])
+                partition = partition_of(record.key, counts[topic])
             futures.append(
                 await producer.send(
-                    record.topic, record.value, record.key, partition=partition, headers=list(record.headers)
+                    topic, record.value, record.key, partition=partition, headers=list(record.headers)
                 )
             )
         for outcome in await asyncio.gather(*futures, return_exceptions=True):
@@ -172,6 +175,7 @@ class Publisher:
             producer = self._access.producer()
             try:
                 await producer.start()
+                self._visible = frozenset((await producer.client.fetch_all_metadata()).topics())
             except BaseException:
                 await producer.stop()
                 raise

@@ -7,13 +7,14 @@ deliveries; another right to read is another topic. Which fields those are is th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from connectors.sdk.access import KafkaAccess
+from connectors.sdk.generations import newest
 from schemas.codec import Codec
 from schemas.registry import FileRegistry
 
@@ -56,9 +57,9 @@ class Routes:
             await self._listen()
         return {route.topic: route for name in self._objects if (route := self._route(name, visible))}
 
-    def _route(self, name: str, visible: Iterable[str]) -> Route | None:
-        whole = f"authoritative.{name}"
-        if whole in visible:
+    def _route(self, name: str, visible: Collection[str]) -> Route | None:
+        whole = newest(f"authoritative.{name}", visible)
+        if whole is not None:
             return Route(name, whole, "", self._registry.codec, self._registry.ids(name))
         _, told = self._told.get(name, (0, None))
         return told if told is not None and told.topic in visible else None

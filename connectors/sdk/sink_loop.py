@@ -26,6 +26,7 @@ from connectors.sdk.clock import now_ms, ticks_ms
 from connectors.sdk.consume import started_consumer
 from connectors.sdk.deliveries import Pending, next_update, nothing_to_do
 from connectors.sdk.errors import ConnectionLost, ConnectorError, OutcomeMissing
+from connectors.sdk.generations import generation_of
 from connectors.sdk.guarded import GuardedSink
 from connectors.sdk.pacing import backoff_ms, pause
 from connectors.sdk.publish import Outgoing, Publisher
@@ -135,7 +136,8 @@ class SinkLoop:
         self, partition: TopicPartition, records: Sequence[ConsumerRecord[bytes, bytes]], route: Route
     ) -> None:
         name = route.object
-        span = self._ranges.setdefault(partition, Range(name, partition.partition))
+        fresh = Range(name, partition.partition, generation_of(partition.topic))
+        span = self._ranges.setdefault(partition, fresh)
         known = self._wiring.store.applied(name, {bytes(record.key) for record in records if record.key})
         for record in records:
             key = bytes(record.key or b"")

@@ -15,9 +15,9 @@ from broker.gate.decide import decide
 from broker.gate.decision import Decision
 from broker.gate.outgoing import Destination, Outgoing
 from broker.gate.state import RecordState
-from broker.lane.judge import Judge
 from broker.lane.judged import Judged
 from broker.lane.memory import SlotMemory
+from broker.lane.misrouted import placed
 from schemas.authoritative import AuthoritativeEnvelope, parse_authoritative
 from schemas.errors import SchemaError
 from tests.corpus.map_texts import changed, contracts_of, map_document, moment_ms, rules
@@ -221,11 +221,11 @@ def decision_of(bench: Bench, record: Record) -> Decision | None:
     if not system:
         return None
     rules_now = bench.rules
-    judge, shelf = Judge(bench.memory, "worker"), (object_name, record.partition)
+    shelf = (object_name, record.partition)
     change = change_of(rules_now, record)
     known = bench.memory.states.get(shelf, {}).get(change.key)
     if known is None and change.fault is None:
-        change = judge._place(change)
+        change = placed(change, bench.memory.partitions.get(object_name))
     change = confirmed(bench.memory.connections.get(shelf, {}), change)
     entry, reader = rules_now.ownership_map.objects.get(object_name), rules_now.readers.get(object_name)
     return decide(

@@ -211,7 +211,7 @@ async def test_a_decision_reaches_the_partition_of_its_key(access: KafkaAccess):
     """The console's way into the log, as the gate will read it."""
     sender = KafkaSender(access)
     try:
-        await sender.send("commands.customer", b"C-1042", b"value")
+        await sender.send("customer", b"C-1042", b"value")
     finally:
         await sender.close()
     consumer = group_less_consumer(access)
@@ -229,7 +229,7 @@ async def test_a_decision_reaches_the_partition_of_its_key(access: KafkaAccess):
 async def test_a_decision_is_refused_openly_when_kafka_is_away():
     sender = KafkaSender(KafkaAccess("127.0.0.1:1"))
     with pytest.raises((KafkaError, OSError, TimeoutError)):
-        await sender.send("commands.customer", b"C-1", b"value")
+        await sender.send("customer", b"C-1", b"value")
 
 
 async def test_a_tick_reaches_every_partition(access: KafkaAccess):

@@ -76,9 +76,9 @@ def test_a_decision_is_sent_and_done_only_when_the_trail_says_so(desk: Desk):
     client = desk.signed_in()
     form = decision_form(client, "case-phone", "ask_owner", "They called.")
     assert client.post("/cases/case-phone/decision", data=form).status_code == 303
-    (topic, key, value) = desk.sender.sent[0]
+    (name, key, value) = desk.sender.sent[0]
     command = envelopes().codec.decode(value)
-    assert (topic, key) == ("commands.customer", b"C-1042")
+    assert (name, key) == ("customer", b"C-1042")
     assert (command["command"], command["by"], command["note"]) == ("ask_owner", "ana", "They called.")
     assert (command["fields"], command["system"]) == (["phone"], "erp")
     assert command["value"] == b"\0\0\0\0\x64attempted"

@@ -124,6 +124,30 @@ def test_another_topic_of_the_same_name_is_read_from_its_beginning(tmp_path: Pat
     asyncio.run(scenario())
 
 
+def test_states_of_an_older_generation_are_let_go_of(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        bench, states = Bench(), StatesOnDisk(tmp_path, 0, ROOM)
+        bench.memory, _ = await opened(states, bench)
+        await judged(bench, states, bench.upsert("crm", "seq:0:01", {"name": "a"}))
+        await judged(bench, states, bench.upsert("erp", "seq:0:01", {"credit_limit": None}, key="C-2"))
+        await states.close()
+        states = StatesOnDisk(tmp_path, 0, ROOM)
+        memory, place = SlotMemory(slot=0), ("authoritative.customer.2", 0)
+        memory.follow(bench.ledger[-1])
+        after = Changelogs({place[0]: "2"}, {place: 0}, {place: 0})
+        assert await states.take(memory, {("customer.2", 0)}, after) == {}
+        assert not [*states._under(b"s"), *states._under(b"w")]
+        await states.loaded(after)
+        await states.close()
+        states = StatesOnDisk(tmp_path, 0, ROOM)
+        with capture_logs() as logs:
+            assert await states.take(memory, {("customer.2", 0)}, after) == {}
+        assert logs == [], "its checkpoint knows the new place alone"
+        await states.close()
+
+    asyncio.run(scenario())
+
+
 def test_a_state_that_cannot_be_read_is_gone_at_the_next_opening(tmp_path: Path) -> None:
     async def scenario() -> None:
         bench, states = Bench(), StatesOnDisk(tmp_path, 0, Room(1))

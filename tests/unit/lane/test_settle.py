@@ -22,7 +22,7 @@ from broker.gate.reason import Reason
 from broker.lane.judge import Judge
 from broker.lane.judged import Judged
 from broker.lane.order import BATCH_RECORDS_MAX, records_max
-from broker.lane.rejudge import rejudge
+from broker.lane.rejudge import Again, rejudge
 from broker.lane.settle import Batch, Settling, StandsStill
 from tests.gate_parts import Bench, Record
 
@@ -36,7 +36,7 @@ class Writer:
     ledger: list[dict[str, Any]] = field(default_factory=list)
     renewed: int = 0
 
-    async def commit(self, outgoing: Iterable[Any], ledger: dict[str, Any]) -> dict[Any, int]:
+    async def commit(self, outgoing: Iterable[Any], ledger: dict[str, Any], _: Any) -> dict[Any, int]:
         records = [record for record, _ in outgoing]
         for record in records:
             if record.destination is Destination.AUTHORITATIVE:
@@ -135,7 +135,8 @@ async def test_only_what_is_in_the_way_is_held(count: int, poison: set[int], lar
         assert stand.bench.state(key).revision == alone.state(key).revision
     assert stand.bench.memory.positions == {"changes.crm.customer/0": count}
     inputs = {"changes.crm.customer/0": {record.offset: record for record in stand.bench.log}}
-    faults = list(rejudge(stand.writer.ledger, inputs, {1: stand.bench.rules}, {"customer": 1}, 0))
+    slot = Again(0, stand.writer.ledger, lambda: inputs, {1: stand.bench.rules}, {"customer": 1})
+    faults = rejudge([slot], {"customer": 1}, 1)
     assert faults == []  # judged again, each comes out as it was recorded, those in the way too
 
 

@@ -201,6 +201,18 @@ def test_acknowledgements_add_up_per_minute_and_for_ever(store: Engine):
     assert (sink.through_offset, sink.latency_ms, sink.changed_ms) == (9, 40, T0 + 60_000)
 
 
+def test_what_was_applied_of_an_older_generation_says_nothing_of_the_next(store: Engine):
+    """I9: offsets of two topics are not compared."""
+    with writing(store) as connection:
+        index_acknowledgements(connection, [(T0, acknowledgement(900, failures=[failure(3)]))])
+        later = acknowledgement(5, failures=[failure(3)]) | {"generation": 2}
+        index_acknowledgements(connection, [(T0 + 1, later)])
+        found = {sink.stream: sink.through_offset for sink in sink_standings(connection)}
+        assert found == {"customer": 900, "customer.2": 5}
+        assert len(open_deliveries(connection)) == 2
+        assert totals(connection).keys() == {("customer", "erp")}
+
+
 def test_an_acknowledgement_without_a_change_keeps_what_the_last_change_took(store: Engine):
     with writing(store) as connection:
         index_acknowledgements(connection, [(T0, acknowledgement(3, 70)), (T0 + 9, acknowledgement(5))])
