@@ -18,7 +18,7 @@ from confluent_kafka import Producer
 
 from benchmarks.records import MAP, Maker
 from benchmarks.throughput import gate_rate, ledger
-from benchmarks.world import PARTITIONS, BenchWorld
+from benchmarks.world import PARTITIONS, SLOTS, BenchWorld
 from broker.gate.express import express
 from broker.rules import rules_of
 from schemas.keys import partition_of
@@ -152,7 +152,7 @@ def _started(world: BenchWorld) -> float:
 def _until_open(world: BenchWorld, before: int) -> float:
     """Seconds until every slot has been opened once more."""
     started = time.monotonic()
-    while _openings(world) < before + PARTITIONS:
+    while _openings(world) < before + SLOTS:
         if time.monotonic() - started > OPEN_S_MAX:
             raise TimeoutError(world.machine.supervisor.log_tail("gate"))
         time.sleep(0.05)

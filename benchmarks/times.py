@@ -55,7 +55,7 @@ def many_partitions() -> list[Row]:
     home = Path(tempfile.mkdtemp(prefix="solesource-bench-"))
     found = []
     try:
-        with BenchWorld(home / "world", wide.write_map(home / "map"), wide.SLOTS) as world:
+        with BenchWorld(home / "world", wide.write_map(home / "map")) as world:
             _warmed(world)
             world.start_gate()
             for turn in range(ROUNDS):

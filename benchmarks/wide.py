@@ -10,7 +10,7 @@ import yaml
 from benchmarks.records import MAP
 from schemas.registry import canonical_digest
 
-OBJECTS, SLOTS = 16, 8
+OBJECTS = 16
 FIRST_ID = 200
 
 

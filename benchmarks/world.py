@@ -20,12 +20,14 @@ from schemas.keys import partition_of
 from schemas.registry import FileRegistry
 
 PARTITIONS = 4
+SLOTS = 2
+"""As many as there are processors. One transaction is made while another is ended; more of them cost Kafka more."""
 
 
 class BenchWorld:
     """Kafka and what is measured on it."""
 
-    def __init__(self, home: Path, map_dir: Path = MAP, slots: int = PARTITIONS) -> None:
+    def __init__(self, home: Path, map_dir: Path = MAP, slots: int = SLOTS) -> None:
         settings = Settings(home=home, map_dir=map_dir, slots=slots, partitions=PARTITIONS)
         self.machine = Machine(settings.model_copy(update={"bootstrap": ""}), say=lambda _: None)
         self.registry = FileRegistry(map_dir)
