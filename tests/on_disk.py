@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from broker import topics
@@ -53,7 +54,7 @@ async def opened(
             taken_in(memory, outgoing)
             read += 1
             if spare:
-                await states._write(whole=False)
+                await states._write(states._taken(whole=False))
     await states.loaded(said)
     return memory, read
 
@@ -64,6 +65,10 @@ async def judged(bench: Bench, states: StatesOnDisk, record: Any) -> None:
 
 
 async def killed(states: StatesOnDisk) -> None:
-    """Its process is gone: what was not written is lost, and the lock is free."""
+    """Its process is gone: what was not written by then is lost, and the lock is free."""
     states._whole = False
+    if states._writing is not None:
+        states._writing.cancel()
+        await asyncio.wait([states._writing])
+        states._writing = None
     await states.close()

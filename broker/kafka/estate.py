@@ -20,6 +20,13 @@ from schemas.registry import envelopes
 
 TIMEOUT_S = 30.0
 ATTEMPTS = 50
+_NOT_HEARD = (
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001 - librdkafka's own codes are spelled so
+    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
+)
+"""What a broker says that has not heard yet of a topic, or of what control may do: brokers hear one after the other."""
 RETRY_S = 0.2
 
 
@@ -121,13 +128,13 @@ def _await_topic(consumer: Consumer) -> None:
 
 
 def _ends(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
-    """First and next offset, once the broker that leads the topic knows what control may do."""
+    """First and next offset, once the broker that leads the topic knows of it, and of what control may do."""
     for _ in range(ATTEMPTS):
         try:
             low, high = consumer.get_watermark_offsets(place, timeout=TIMEOUT_S)
             return int(low), int(high)
         except KafkaException as error:
-            if error.args[0].code() != KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            if error.args[0].code() not in _NOT_HEARD:
                 raise
         sleep(RETRY_S)
     msg = "control may not read ownership.map [map.unreadable] Give it its rights with `solesource prepare`."
@@ -206,5 +213,4 @@ def _written(access: KafkaAccess, value: bytes) -> tuple[str, bool]:
         return "time ran out", False
     if not failures:
         return "", False
-    # An ACL takes a moment to reach every broker of a cluster.
-    return failures[0].str(), failures[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+    return failures[0].str(), failures[0].code() in _NOT_HEARD

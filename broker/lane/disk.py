@@ -2,8 +2,8 @@
 
 A copy, never the truth: what cannot be believed is thrown away and read from the log again. Only committed batches are
 written: all that is dirty, and the checkpoint, in one step, so that the disk always shows the end of some batch (I3).
-That step holds Python's lock whatever thread it runs in; so it is kept small, and what leads to it is done in slices
-between which other slots get their turn.
+That step holds Python's lock whatever thread it runs in; so it is kept small, and what leads to it is done in slices,
+while the slot and its neighbours go on.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,16 @@ _CHECKPOINT, _CONNECTIONS, _STATE, _WAITS = b"!", b"c", b"s", b"w"
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What one write brings to disk, as it was at the end of a batch; by shelf, as it is named on disk."""
+
+    states: Mapping[bytes, Mapping[bytes, RecordState]]
+    connections: Mapping[bytes, bytes]
+    checkpoint: Checkpoint | None
+    """None = while a log is read: there is no end of a batch yet."""
+
+
 class StatesOnDisk:
     """The states of one slot from its opening to its closing."""
 
@@ -65,6 +76,7 @@ class StatesOnDisk:
         self._whole = False
         """Whether what is in memory is the end of a batch."""
         self._damage = ""
+        self._writing: asyncio.Task[None] | None = None
         self._due_s = 0.0
         self._complained_s = -COMPLAIN_S
         self._failing = False
@@ -106,14 +118,14 @@ class StatesOnDisk:
         """
         await asyncio.sleep(0)  # other slots are at work
         if self._dirty >= DIRTY_STATES:
-            await self._write(whole=False)
+            await self._write(self._taken(whole=False))
 
     async def loaded(self, changelogs: Changelogs) -> None:
         """The changelogs were read to their ends: from here on the slot is at the end of a batch, again and again."""
         self._ids |= changelogs.ids
         self._offsets |= changelogs.end
         self._whole = True
-        await self._write(whole=True)
+        await self._write(self._taken(whole=True))
         self._due_s += WRITE_S * (self._slot * GOLDEN % 1)  # slots do not all write in the same moment
 
     def _open(self) -> str:
@@ -206,7 +218,8 @@ class StatesOnDisk:
     async def committed(self, moved: Mapping[Place, int]) -> None:
         """A batch was committed and kept; `moved`: the next offset of each partition that it wrote, -1 = not known.
 
-        Writes when it is time. Raises StatesUnusable when more is dirty than may be, and cannot be written.
+        Writes when it is time, while the slot goes on: what is written is the end of this batch. Raises StatesUnusable
+        when more is dirty than may be, and cannot be written.
         """
         if self._database is None:
             return  # an object without topics of its own: there is nothing to keep
@@ -217,20 +230,33 @@ class StatesOnDisk:
                     msg = f"Kafka did not say where records of {place[0]} are [states.unusable]"
                     raise StatesUnusable(msg)
                 self._offsets[place] = offset
-        now_s, dirty = asyncio.get_running_loop().time(), self._dirty
+        dirty = self._dirty
+        if self._writing is not None:
+            if not self._writing.done() and dirty <= DIRTY_STATES_MAX:
+                return
+            await self._ended()
         many = DIRTY_STATES_MAX if self._failing else DIRTY_STATES
-        if now_s >= self._due_s or dirty > many:
+        if asyncio.get_running_loop().time() >= self._due_s or dirty > many:
             if self._failing:
                 self._open_again()
-            await self._write(whole=True)
+            self._writing = asyncio.create_task(self._write(self._taken(whole=True)))
+            if dirty <= SLICE:
+                await self._ended()
+
+    async def _ended(self) -> None:
+        """Wait for what is being written. Raises what writing raised."""
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            await writing
 
     async def close(self) -> None:
         """Write what is dirty and let go of the folder. Raises nothing: the log has it all."""
         if self._database is None:
             return
         try:
+            await self._ended()
             if self._whole and not self._damage:
-                await self._write(whole=True)
+                await self._write(self._taken(whole=True))
         except Exception as error:  # noqa: BLE001 - the producer behind this must be let go of, too
             log.warning("slot.state_not_written", slot=self._slot, error=f"{error!s:.200}")
         finally:
@@ -243,7 +269,7 @@ class StatesOnDisk:
 
     @property
     def _dirty(self) -> int:
-        return sum(len(states.dirty) for states in self._shelves.values())
+        return sum(len(states.dirty) + len(states.under_way) for states in self._shelves.values())
 
     def _read(self, prefix: bytes, key: bytes) -> RecordState | None:
         try:
@@ -254,32 +280,36 @@ class StatesOnDisk:
             msg = f"a state cannot be read: {self._damage} [states.unusable]"
             raise StatesUnusable(msg) from error
 
-    def _checkpoint(self, waiting: int) -> Checkpoint:
+    def _taken(self, *, whole: bool) -> Taken:
+        """What is to be written: all that is dirty now, with a checkpoint or without."""
         memory = self._memory
-        return Checkpoint(memory.sequence, memory.chain, now_ms(), waiting, self._ids, self._offsets)
+        checkpoint = Checkpoint(
+            memory.sequence, memory.chain, now_ms(), 0, dict(self._ids), dict(self._offsets)
+        )
+        return Taken(
+            states={_name(shelf): states.taken() for shelf, states in self._shelves.items()},
+            connections={
+                _name(shelf): _connections_bytes(memory, shelf)
+                for shelf in self._shelves
+                if shelf in memory.connections
+            },
+            checkpoint=checkpoint if whole else None,
+        )
 
-    async def _write(self, *, whole: bool) -> None:
-        """Write all that is dirty, with a checkpoint or without; nothing changes meanwhile: the slot waits."""
+    async def _write(self, taken: Taken) -> None:
+        """Write it in one step, made in slices. The slot may go on meanwhile: nothing of it changes any more."""
         batch, marked = rocks.batch(), set(self._marked)
         done = 0
-        for shelf, states in self._shelves.items():
-            name = _name(shelf)
-            for key, state in states.dirty.items():
-                place = name + key
-                batch[_STATE + place] = state_bytes(state)
-                if state.memory is not NO_MEMORY and state.memory.waits:
-                    batch[_WAITS + place] = b""
-                    marked.add(_WAITS + place)
-                elif _WAITS + place in marked:
-                    del batch[_WAITS + place]
-                    marked.discard(_WAITS + place)
+        for name, states in taken.states.items():
+            for key, state in states.items():
+                _put(batch, marked, name + key, state)
                 done += 1
                 if done % SLICE == 0:
                     await asyncio.sleep(0)
-            if shelf in self._memory.connections:
-                batch[_CONNECTIONS + name] = _connections_bytes(self._memory, shelf)
-        if whole:
-            batch[_CHECKPOINT] = self._checkpoint(len(marked)).encode()
+        for name, connections in taken.connections.items():
+            batch[_CONNECTIONS + name] = connections
+        if taken.checkpoint is not None:
+            batch[_CHECKPOINT] = replace(taken.checkpoint, waiting=len(marked)).encode()
         else:
             del batch[_CHECKPOINT]
         now_s = asyncio.get_running_loop().time()
@@ -287,11 +317,13 @@ class StatesOnDisk:
         try:
             self._database.write(batch)  # I3: states and where they come from, or neither
         except Exception as error:  # noqa: BLE001 - the library has no kinds of errors
+            for cached in self._shelves.values():
+                cached.not_written()
             self._not_written(error, now_s)
             return
         self._marked, self._failing = marked, False
-        for states in self._shelves.values():
-            states.written()
+        for cached in self._shelves.values():
+            cached.written()
 
     def _open_again(self) -> None:
         """After a write that failed RocksDB takes no other one; opened again it does, once the disk has room."""
@@ -319,6 +351,16 @@ class StatesOnDisk:
         if self._dirty > DIRTY_STATES_MAX:
             msg = f"{self._dirty} states cannot be written below {self._folder}: {error!s:.200} [states.unusable]"
             raise StatesUnusable(msg) from error
+
+
+def _put(batch: Any, marked: set[bytes], place: bytes, state: RecordState) -> None:
+    batch[_STATE + place] = state_bytes(state)
+    if state.memory is not NO_MEMORY and state.memory.waits:
+        batch[_WAITS + place] = b""
+        marked.add(_WAITS + place)
+    elif _WAITS + place in marked:
+        del batch[_WAITS + place]
+        marked.discard(_WAITS + place)
 
 
 def _name(shelf: Shelf) -> bytes:

@@ -67,7 +67,7 @@ class Room:
 class CachedStates:
     """States of one shelf on disk, with the dirty and the lately used ones in memory."""
 
-    __slots__ = ("_old", "_read", "_room", "_young", "dirty")
+    __slots__ = ("_old", "_read", "_room", "_young", "dirty", "under_way")
 
     def __init__(self, read: Callable[[bytes], RecordState | None], room: Room) -> None:
         self._read = read
@@ -76,6 +76,8 @@ class CachedStates:
         self._old: dict[bytes, RecordState] = {}
         self.dirty: dict[bytes, RecordState] = {}
         """What is newer than on disk."""
+        self.under_way: dict[bytes, RecordState] = {}
+        """What is being written to disk; what of it changes meanwhile is dirty again."""
         room.enter(self)
 
     def get(self, key: bytes, /) -> RecordState | None:
@@ -93,16 +95,25 @@ class CachedStates:
         self.dirty.update(states)
         self._room.take(more)
 
+    def taken(self) -> Mapping[bytes, RecordState]:
+        """All that is dirty, to be written; then `written` or `not_written` is said."""
+        self.under_way, self.dirty = self.dirty, {}
+        return self.under_way
+
     def written(self) -> None:
-        """All that is dirty is on disk now."""
-        self.dirty = {}
+        """What was under way is on disk now."""
+        self.under_way = {}
+
+    def not_written(self) -> None:
+        """What was under way is as dirty as before."""
+        self.under_way, self.dirty = {}, {**self.under_way, **self.dirty}
 
     def age(self) -> None:
         """Let go of what was not used lately; what is dirty stays."""
         self._young, self._old = {}, self._young
 
     def _found(self, key: bytes) -> RecordState | None:
-        state = self._old.get(key) or self.dirty.get(key) or self._read(key)
+        state = self._old.get(key) or self.dirty.get(key) or self.under_way.get(key) or self._read(key)
         if state is not None:
             self._young[key] = state
             self._room.take(STATE + len(state.recent))

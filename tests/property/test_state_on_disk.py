@@ -41,6 +41,7 @@ def same(found: SlotMemory, known: SlotMemory, keys: set[bytes]) -> None:
     midway=st.integers(0, 6),
     room=st.sampled_from([1, 2, 1000]),
     spare=st.booleans(),
+    slice_=st.sampled_from([1, 200]),
 )
 def test_from_any_checkpoint_a_slot_knows_the_same(
     law: Law,
@@ -51,10 +52,13 @@ def test_from_any_checkpoint_a_slot_knows_the_same(
     room: int,
     *,
     spare: bool,
+    slice_: int,
 ) -> None:
-    # I3: checkpoints after any batch, crashes after any later one and while opening; the judge goes on with it
+    # I3: checkpoints after any batch, crashes after any later one and while opening; the judge goes on with it, also
+    # while states are being written, a slice with every batch
     with tempfile.TemporaryDirectory(prefix="states-") as home, pytest.MonkeyPatch.context() as patch:
         patch.setattr(disk, "WRITE_S", 1e9)
+        patch.setattr(disk, "SLICE", slice_)
         on_disk = partial(StatesOnDisk, Path(home), 0, Room(room))
         asyncio.run(_lives(law, history, on_disk, written, crashes, (midway, spare)))
 
@@ -79,6 +83,7 @@ async def _lives(
         never_stopped.judge(record_of(never_stopped, step))
         states._due_s = 0.0 if number in written else 1e12
         await judged(bench, states, record)
+        await asyncio.sleep(0)
         same(bench.memory, never_stopped.memory, keys)
         if number in crashes:
             await killed(states)

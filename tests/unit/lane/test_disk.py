@@ -221,6 +221,31 @@ def test_a_full_disk_is_told_once_and_written_to_when_it_has_room(tmp_path: Path
     asyncio.run(scenario())
 
 
+def test_a_slot_goes_on_while_its_states_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What changes meanwhile is not in this write, and not forgotten; a crash finds the batch at which it began."""
+
+    async def scenario() -> None:
+        monkeypatch.setattr(disk, "SLICE", 1)
+        bench, states = Bench(), StatesOnDisk(tmp_path, 0, Room(1))
+        bench.memory, _ = await opened(states, bench)
+        for number in range(4):
+            states._due_s = 0.0 if number == 3 else 1e12
+            await judged(bench, states, bench.upsert("crm", "seq:0:01", {"name": "old"}, key=f"C-{number}"))
+        assert states._writing is not None, "the slot does not wait for it"
+        while not states._writing.done():
+            await judged(bench, states, bench.upsert("crm", "seq:0:02", {"name": "new"}, key="C-0"))
+            assert bench.state(b"C-0").revision == 2 and bench.state(b"C-3").revision == 1
+            await asyncio.sleep(0)
+        await killed(states)
+        states = StatesOnDisk(tmp_path, 0, ROOM)
+        found, read = await opened(states, bench)
+        assert read == 1, "the change that came meanwhile"
+        assert [found.states[SHELF].get(b"C-%d" % n).revision for n in range(4)] == [2, 1, 1, 1]
+        await states.close()
+
+    asyncio.run(scenario())
+
+
 def test_a_slot_fails_when_more_is_dirty_than_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         bench, states = Bench(), StatesOnDisk(tmp_path, 0, ROOM)
