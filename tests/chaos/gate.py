@@ -99,9 +99,9 @@ def _around_judging(orders: Orders) -> None:
     judge.express = _first(orders, "before_deciding", express)
     judge.Judge._input = _then(looked_up, orders, "rules_looked_up")  # type: ignore[method-assign]
 
-    async def commit(self: Any, outgoing: Any, ledger: Any) -> Any:
+    async def commit(self: Any, outgoing: Any, *given: Any) -> Any:
         orders.reached("decided_unsent")
-        moved = await judged(self, outgoing, ledger)
+        moved = await judged(self, outgoing, *given)
         lines = [record.body for record, _ in outgoing if isinstance(record.body, dict)]
         if any(line.get("case_id") and line.get("by") for line in lines):
             orders.reached("command_committed_unconfirmed")

@@ -384,8 +384,10 @@ def judge(lines: list[Line]) -> Line:
     answers(history)
     readers(history, keys)
     found = Counter(finding["finding"] for finding in history.findings)
+    inputs = [line for line in history.by_kind[history.input_kind] if line.get("event") is not None]
     return {
-        "in": sum(line.get("event") is not None for line in history.by_kind[history.input_kind]),
+        "in": len(inputs),
+        "behind_gap": sum(history.waits(line) for line in inputs),
         "revisions": len(history.by_kind["revision"]),
         "outcomes": dict(sorted(counted.items())),
         **{name: found[name] for name in FINDINGS},

@@ -38,6 +38,7 @@ def run(folder: Path, *, seed: int, seconds: float, rate: float = RATE) -> dict[
         "seed": seed,
         "seconds": round(seconds),
         "in": verdict["in"],
+        "behind_gap": verdict["behind_gap"],
         "outcomes": {name: verdict["outcomes"].get(name, 0) for name in OUTCOMES},
         "revisions": verdict["revisions"],
         "kills": sum(campaign.workers.kills.values()),
