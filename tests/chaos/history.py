@@ -69,9 +69,10 @@ class History:
 
     def waits(self, line: Line) -> bool:
         """Whether a record stands in an input that was cut off and is not judged any further."""
-        cuts = {(cut["topic"], cut["partition"]) for cut in self.by_kind["cut"]}
-        name = (line["topic"], line["partition"])
-        return name in cuts and line["offset"] >= self.ends.get(f"{name[0]}/{name[1]}", 0)
+        cuts = {f"{cut['topic']}/{cut['partition']}" for cut in self.by_kind["cut"]}
+        return (name := f"{line['topic']}/{line['partition']}") in cuts and line["offset"] >= self.ends.get(
+            name, 0
+        )
 
 
 def whole(history: History) -> None:
@@ -148,8 +149,7 @@ def _traces(history: History) -> dict[tuple[str, int, int], list[str]]:
 
 def _outcome_of(history: History, name: Name, at: list[Line], traces: Any, direct: int) -> Counter[str]:
     """Outcomes of the copies of one event; `direct` = revisions that it caused when it was read."""
-    counted: Counter[str] = Counter()
-    bare = 0
+    counted, bare = Counter[str](), 0
     about = {"event": "/".join(name), "key": history.wrote.get(name, {}).get("key")}
     for line in at:
         said = traces.pop(place(line), [])
