@@ -69,10 +69,9 @@ class History:
 
     def waits(self, line: Line) -> bool:
         """Whether a record stands in an input that was cut off and is not judged any further."""
+        name = f"{line['topic']}/{line['partition']}"
         cuts = {f"{cut['topic']}/{cut['partition']}" for cut in self.by_kind["cut"]}
-        return (name := f"{line['topic']}/{line['partition']}") in cuts and line["offset"] >= self.ends.get(
-            name, 0
-        )
+        return name in cuts and line["offset"] >= self.ends.get(name, 0)
 
 
 def whole(history: History) -> None:
@@ -225,11 +224,10 @@ def _linked(history: History, batch: Line, before: Line | None) -> None:
 
 def revisions(history: History) -> dict[str, list[Line]]:
     """Numbers without gap, values only of those entitled to them; returns the revisions of every key."""
-    keys: dict[str, list[Line]] = defaultdict(list)
+    keys, waiting = defaultdict[str, list[Line]](list), defaultdict[str, list[Line]](list)
     for line in sorted(history.by_kind["revision"], key=place):
         keys[line["key"]].append(line)
     parked = {(li["writer"], li["event"]) for li in history.by_kind["line"] if li["what"] == "parked"}
-    waiting: dict[str, list[Line]] = defaultdict(list)
     for name in parked & set(history.wrote):
         waiting[history.wrote[name]["key"]].append(history.wrote[name])
     for key, told in keys.items():
