@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks import peer, streams, work
-from benchmarks.records import write_map_of_three_owners
+from benchmarks.records import MAP, write_map_of_three_owners
 from benchmarks.rows import Measured, Row, at_least
 from benchmarks.throughput import OURS, first_ones, gate_rate
 from benchmarks.world import BenchWorld
@@ -91,15 +91,14 @@ def beside(world: BenchWorld) -> list[Row]:
 def kinds(world: BenchWorld) -> list[Row]:
     """Other kinds of work beside tuned Kafka Streams: larger values, echoes, fields of three owners."""
     rows = _beside_streams(world, work.large(world.registry), 0.8)
-    for make, bar in ((work.half_echo, 0.6), (work.three_owners, 0.4)):
+    for kind_of, map_of, bar in (
+        (work.half_echo, None, 0.6),
+        (work.three_owners, write_map_of_three_owners, 0.4),
+    ):
         home = Path(tempfile.mkdtemp(prefix="solesource-bench-"))
         try:
-            with (
-                BenchWorld(home / "world", write_map_of_three_owners(home / "map"))
-                if (make is work.three_owners)
-                else BenchWorld(home / "world") as fresh
-            ):
-                kind = make(fresh.registry)
+            with BenchWorld(home / "world", map_of(home / "map") if map_of else MAP) as fresh:
+                kind = kind_of(fresh.registry)
                 first_ones(fresh, kind)
                 rows += _beside_streams(fresh, kind, bar)
         finally:

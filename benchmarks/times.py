@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
-from benchmarks import streams, wide, work
+from benchmarks import streams, wide
 from benchmarks.latency import Latency, gate_latency
 from benchmarks.rates import ABSENT, ROUNDS, TUNED_MS
 from benchmarks.rows import NOBODY, Measured, Row, at_most
@@ -74,9 +74,9 @@ def many_partitions() -> list[Row]:
 
 
 def _warmed(world: BenchWorld) -> None:
-    make = work.one_owner(world.registry).make
     for turn in range(2):
-        print(f"warming up Kafka: {gate_rate(world, turn * OURS, OURS, make):.0f}/s", flush=True)
+        rate = gate_rate(world, turn * OURS, OURS, world.records.own)
+        print(f"warming up Kafka: {rate:.0f}/s", flush=True)
 
 
 def _gate(world: BenchWorld, turn: int) -> Latency:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from broker.gate.connections import CONNECTIONS_KEY, Connections, connections_of, connections_record, merged
+from broker.lane.misrouted import is_placed
 from schemas.keys import partition_of
 from schemas.registry import envelopes
 
@@ -47,7 +48,7 @@ class Placing:
         if key == CONNECTIONS_KEY:
             self._connections[partition] = connections_of(envelopes().codec.decode(value)) if value else {}
             return None
-        if partition_of(key, self.before) != partition:
+        if not is_placed(key, partition, self.before):
             self.misplaced += 1
             return None
         return Kept((self.topic, partition_of(key, self.after)), key, value, tuple(headers))
@@ -94,4 +95,4 @@ class Contents:
 
 def strays(kept: Kept, partitions: int) -> bool:
     """Whether a record is not where its key belongs."""
-    return kept.key != CONNECTIONS_KEY and partition_of(kept.key, partitions) != kept.place[1]
+    return kept.key != CONNECTIONS_KEY and not is_placed(kept.key, kept.place[1], partitions)
