@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import decide, rates, state, times
+from benchmarks import decide, flat, rates, state, times
 from benchmarks.kills import CHANGES, killed
 from benchmarks.rows import NOBODY, Measured, Row, at_least, at_most, written
 from benchmarks.world import BenchWorld
@@ -71,6 +71,7 @@ PARTS = {
     "latency": times.latency,
     "kills": kill_test,
     "states": states,
+    "flat": flat.flat,
 }
 
 

@@ -52,13 +52,13 @@ def measured(world: BenchWorld, records: int = RECORDS, changes: int = CHANGES) 
     """Fill the topic, open from the log, work, stop, open from a checkpoint, kill, open again."""
     _fill(world, records)
     from_log_s = _started(world)
-    opened_mib, _ = _memory(world)
+    opened_mib, _ = memory(world)
     world.stop_gate()
     rate = gate_rate(world, records, changes, Maker(world.registry, keys=records).own)
     after_stop_s = _started(world)
     world.fill(records + changes, changes, Maker(world.registry, keys=records).own)
     _settled(world)
-    worked_mib, most_mib = _memory(world)
+    worked_mib, most_mib = memory(world)
     before = _openings(world)
     pid = world.machine.supervisor.pid("gate")
     assert pid is not None
@@ -167,7 +167,7 @@ def _settled(world: BenchWorld) -> None:
         time.sleep(3.0)
 
 
-def _memory(world: BenchWorld) -> tuple[float, float]:
+def memory(world: BenchWorld) -> tuple[float, float]:
     """(resident now, most so far) of the worker, in MiB."""
     pid = world.machine.supervisor.pid("gate")
     lines = Path(f"/proc/{pid}/status").read_text("ascii").splitlines()

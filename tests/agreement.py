@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from broker.gate.outgoing import Destination
-from broker.gate.state import RecordState
+from broker.gate.state import RecordState, lately
 from tests.gate_parts import BESIDE_AN_OUTCOME, Bench, Seen, encoded
 from tests.oracle import Oracle
-from tests.oracle_record import HOUR, Record
+from tests.oracle_record import HOUR, REMEMBERED_MAX, Record
 from tests.oracle_words import Again, Ask, Expected, Order, Reset, Step, Tick
 
 KEYS = ("C-1", "C-2")
@@ -73,7 +73,7 @@ def _of_product(bench: Bench, state: RecordState, gate_ms: int) -> dict[str, Any
         "questions": sorted(
             (q.field, str(decode(q.value)[q.field]), q.opened_ms, q.case_id or "") for q in memory.proposals
         ),
-        "replaced": [(ms, dict(decode(value))) for ms, value in state.recent if gate_ms - ms < HOUR],
+        "replaced": [(ms, dict(decode(value))) for ms, value in lately(state, gate_ms)][::-1],
         "former": {(name, system): event for system, event, names in memory.former for name in names or ()},
     }
 
@@ -84,6 +84,6 @@ def _of_oracle(record: Record, gate_ms: int) -> dict[str, Any]:
         "waiting": [(w.write.system, w.write.event, w.write.received_ms, w.own) for w in record.waiting],
         "brakes": {place: (b.count, b.last_ms, b.owed) for place, b in record.brakes.items()},
         "questions": sorted((q.field, str(q.value), q.asked_ms, q.case) for q in record.questions),
-        "replaced": [(ms, values) for ms, values in record.replaced if gate_ms - ms < HOUR],
+        "replaced": [(ms, values) for ms, values in record.replaced[-REMEMBERED_MAX:] if gate_ms - ms < HOUR],
         "former": record.former,
     }

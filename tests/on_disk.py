@@ -7,6 +7,7 @@ from typing import Any
 
 from broker import topics
 from broker.gate.outgoing import Destination
+from broker.gate.state import RecordState, Replaced, lately
 from broker.lane.checkpoint import Changelogs
 from broker.lane.disk import StatesOnDisk
 from broker.lane.memory import SlotMemory
@@ -57,6 +58,14 @@ async def opened(
                 await states._write(states._taken(whole=False))
     await states.loaded(said)
     return memory, read
+
+
+def known(memory: SlotMemory, key: bytes = b"C-1") -> tuple[RecordState | None, list[Replaced]]:
+    """What a slot knows of a record: its state, and the replaced values it remembers, wherever they are kept."""
+    state = memory.states.get(SHELF, {}).get(key)
+    if state is None:
+        return None, []
+    return state._replace(recent=(), older=()), list(lately(state, memory.gate_time_ms))
 
 
 async def judged(bench: Bench, states: StatesOnDisk, record: Any) -> None:

@@ -173,8 +173,8 @@ class Oracle:
         value = write.values.get(name)
         if value == record.values[name]:
             return Said(name, "neutral", "echo")
-        recent = [old for when, old in record.replaced if self.gate_ms - when < REMEMBERED_MS]
-        if any(old[name] == value for old in recent[-REMEMBERED_MAX:]):
+        newest = record.replaced[-REMEMBERED_MAX:]
+        if any(old[name] == value for when, old in newest if self.gate_ms - when < REMEMBERED_MS):
             return Said(name, "neutral", "late_echo")
         return self._not_owned(write, name)
 

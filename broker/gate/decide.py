@@ -91,7 +91,7 @@ def _decide_upsert(
     assert state.value is not None
     current = decode(state.value)
     attempted = change.values or {}
-    earlier = Earlier(lately(state.recent, gate_time_ms), decode)
+    earlier = Earlier((value for _, value in lately(state, gate_time_ms)), decode)
     judged = Judged(entry=entry, system=change.system, event_id=change.event_id, state=state)
     verdicts = tuple(
         judge_field(judged, name, current.get(name), attempted.get(name), earlier)

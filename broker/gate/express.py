@@ -96,7 +96,7 @@ def express(
     if not changed or changed & plan.key_bit:  # the record's own key stands in its value
         return None
     recent = remembered(state.recent, current, received_ms)
-    after = RecordState(value, state.revision + 1, owners, recent, state.memory)  # I4
+    after = RecordState(value, state.revision + 1, owners, recent, state.memory, state.older)  # I4
     return after, _revision(plan, key, after, headers[4], name, changed, received_ms)
 
 

@@ -121,17 +121,15 @@ def same(one: object, other: object) -> bool:
 
 
 class Earlier:
-    """Replaced values, newest first; each is decoded once, and only when somebody looks so far back."""
+    """Replaced values, newest first; each is looked up and decoded once, when somebody looks so far back."""
 
-    def __init__(
-        self, recent: tuple[tuple[int, bytes], ...], decode: Callable[[bytes], Mapping[str, Any]]
-    ) -> None:
-        self._undecoded = [value for _, value in recent]
+    def __init__(self, newest_first: Iterable[bytes], decode: Callable[[bytes], Mapping[str, Any]]) -> None:
+        self._undecoded = iter(newest_first)
         self._decoded: list[Mapping[str, Any]] = []
         self._decode = decode
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
         yield from self._decoded
-        while self._undecoded:
-            self._decoded.append(self._decode(self._undecoded.pop()))
+        for value in self._undecoded:
+            self._decoded.append(self._decode(value))
             yield self._decoded[-1]

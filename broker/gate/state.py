@@ -5,8 +5,9 @@ Pure and frozen. `RecordState` can be rebuilt from `authoritative.<object>`, `Me
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from typing import NamedTuple
 
 from schemas import authoritative
@@ -24,6 +25,8 @@ WAR_AT = 5
 PROPOSAL_MS = 7 * 24 * 3_600_000
 
 Owners = authoritative.Owners
+Replaced = tuple[int, bytes]
+"""(append time of the change that replaced a value, the value)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,9 +112,11 @@ class RecordState(NamedTuple):
     """Authoritative value in wire format; None = there is no record now."""
     revision: int = 0
     owners: Owners = ()
-    recent: tuple[tuple[int, bytes], ...] = ()
-    """(append time of the change that replaced it, value) of replaced values, newest last."""
+    recent: tuple[Replaced, ...] = ()
+    """Replaced values, newest last."""
     memory: Memory = NO_MEMORY
+    older: Iterable[Replaced] = ()
+    """Those from before `recent`, newest first: kept elsewhere, and looked up when somebody looks so far back."""
 
     def last_write(self, name: str) -> tuple[str, str] | None:
         """(writer, event id) of the last accepted write of a field."""
@@ -139,21 +144,26 @@ class RecordState(NamedTuple):
 NO_RECORD = RecordState()
 
 
-def remembered(
-    recent: tuple[tuple[int, bytes], ...], replaced: bytes, received_ms: int
-) -> tuple[tuple[int, bytes], ...]:
-    """`recent` with one more value, replaced by a change appended at `received_ms`; without the too old or too many.
+def remembered(recent: tuple[Replaced, ...], replaced: bytes, received_ms: int) -> tuple[Replaced, ...]:
+    """`recent` with one more value, replaced by a change appended at `received_ms`; without oldest ones of no more use.
 
     By append time, which the log tells for ever, and not by gate time: a slot that opens knows the same values (I5).
     """
-    if not recent or (len(recent) < RECENT_MAX and received_ms - recent[0][0] < RECENT_MS):
-        return (*recent, (received_ms, replaced))  # by far the most frequent case
-    return (*lately(recent, received_ms)[-(RECENT_MAX - 1) :], (received_ms, replaced))
+    if recent and (len(recent) >= RECENT_MAX or received_ms - recent[0][0] >= RECENT_MS):
+        recent = recent[-(RECENT_MAX - 1) :]
+        # From the old end alone, so that it does not matter when this was last done.
+        while recent and received_ms - recent[0][0] >= RECENT_MS:
+            recent = recent[1:]
+    return (*recent, (received_ms, replaced))
 
 
-def lately(recent: tuple[tuple[int, bytes], ...], gate_time_ms: int) -> tuple[tuple[int, bytes], ...]:
-    """Those of `recent` that are not too old: what a slot remembers must not depend on when it was opened (I5)."""
-    return tuple(entry for entry in recent if gate_time_ms - entry[0] < RECENT_MS)
+def lately(state: RecordState, gate_time_ms: int) -> Iterator[Replaced]:
+    """Of the newest replaced values those that are not too old, newest first.
+
+    What a slot remembers must not depend on when it was opened, nor on what is kept elsewhere (I5).
+    """
+    newest = islice(chain(reversed(state.recent), state.older), RECENT_MAX)
+    return (entry for entry in newest if gate_time_ms - entry[0] < RECENT_MS)
 
 
 def wars(before: Memory, after: Memory) -> tuple[Reasserted, ...]:

@@ -27,6 +27,7 @@ from broker.gate.state import NO_MEMORY, RecordState
 from broker.lane import rocks
 from broker.lane.checkpoint import Changelogs, Checkpoint, Place, checkpoint_of, doubt
 from broker.lane.memory import Shelf, SlotMemory
+from broker.lane.replaced import ReplacedOnDisk
 from broker.lane.states import CachedStates, Room, StatesUnusable
 from broker.lane.stored import state_bytes, state_of
 from schemas.registry import envelopes
@@ -46,10 +47,12 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What one write brings to disk, as it was at the end of a batch; by shelf, as it is named on disk."""
+    """What one write brings to disk, as it was at the end of a batch."""
 
-    states: Mapping[bytes, Mapping[bytes, RecordState]]
+    states: Mapping[Shelf, Mapping[bytes, RecordState]]
     connections: Mapping[bytes, bytes]
+    """By shelf, as it is named on disk."""
+    gate_time_ms: int
     checkpoint: Checkpoint | None
     """None = while a log is read: there is no end of a batch yet."""
 
@@ -64,6 +67,7 @@ class StatesOnDisk:
         self._own = folder / f"slot-{slot}"
         self._path = self._own
         self._database: Any = None
+        self._replaced = ReplacedOnDisk(self._damaged)
         self._memory = SlotMemory(slot=slot)
         self._shelves: dict[Shelf, CachedStates] = {}
         self._found = Checkpoint(0, b"", 0, 0, {}, {})
@@ -135,13 +139,13 @@ class StatesOnDisk:
             rocks.remove(left)  # what is in use stays
         reason = ""
         try:
-            self._database = rocks.opened(self._own)
+            self._open_at(self._own)
             return ""
         except Exception as error:  # noqa: BLE001 - the library has no kinds of errors
             reason = f"it cannot be opened: {error!s:.200}"
         try:
             if rocks.remove(self._own):
-                self._database = rocks.opened(self._own)
+                self._open_at(self._own)
             else:  # another process works with it, perhaps one that does not know yet that it lost the slot
                 self._fresh()
         except Exception as error:
@@ -151,7 +155,15 @@ class StatesOnDisk:
 
     def _fresh(self) -> None:
         self._path = Path(tempfile.mkdtemp(prefix=f"slot-{self._slot}.", dir=self._folder))
-        self._database = rocks.opened(self._path)
+        self._open_at(self._path)
+
+    def _open_at(self, path: Path) -> None:
+        self._database = rocks.opened(path)
+        self._replaced.attach(self._database)
+
+    def _let_go(self) -> None:
+        self._replaced.detach()
+        self._database.close()
 
     def _believe(self, reason: str, changelogs: Changelogs) -> None:
         """Take up the checkpoint that is there, or begin with nothing."""
@@ -172,9 +184,9 @@ class StatesOnDisk:
         if self._memory.sequence or stored is not None:
             log.warning("slot.state_rebuilt", slot=self._slot, reason=reason)
         self._marked, self._told = set(), {}
-        self._database.close()
+        self._let_go()
         if rocks.remove(self._path):
-            self._database = rocks.opened(self._path)
+            self._open_at(self._path)
         else:
             self._fresh()
 
@@ -263,7 +275,7 @@ class StatesOnDisk:
             for states in self._shelves.values():
                 self._room.leave(states)
             with contextlib.suppress(Exception):
-                self._database.close()
+                self._let_go()
             if self._damage or self._path != self._own:
                 rocks.remove(self._path)
 
@@ -274,35 +286,43 @@ class StatesOnDisk:
     def _read(self, prefix: bytes, key: bytes) -> RecordState | None:
         try:
             stored = self._database.get(prefix + key)
-            return None if stored is None else state_of(stored)
+            return None if stored is None else state_of(stored, self._replaced.older)
         except Exception as error:
-            self._damage = f"{error!s:.200}"  # the next opening must not find it
-            msg = f"a state cannot be read: {self._damage} [states.unusable]"
-            raise StatesUnusable(msg) from error
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> StatesUnusable:
+        self._damage = f"{error!s:.200}"  # the next opening must not find it
+        return StatesUnusable(f"a state cannot be read: {self._damage} [states.unusable]")
 
     def _taken(self, *, whole: bool) -> Taken:
         """What is to be written: all that is dirty now, with a checkpoint or without."""
-        memory = self._memory
-        checkpoint = Checkpoint(
-            memory.sequence, memory.chain, now_ms(), 0, dict(self._ids), dict(self._offsets)
-        )
+        memory, checkpoint = self._memory, None
+        if whole:
+            checkpoint = Checkpoint(
+                memory.sequence, memory.chain, now_ms(), 0, dict(self._ids), dict(self._offsets)
+            )
         return Taken(
-            states={_name(shelf): states.taken() for shelf, states in self._shelves.items()},
+            states={shelf: states.taken() for shelf, states in self._shelves.items()},
             connections={
                 _name(shelf): _connections_bytes(memory, shelf)
                 for shelf in self._shelves
                 if shelf in memory.connections
             },
-            checkpoint=checkpoint if whole else None,
+            gate_time_ms=memory.gate_time_ms,
+            checkpoint=checkpoint,
         )
 
     async def _write(self, taken: Taken) -> None:
         """Write it in one step, made in slices. The slot may go on meanwhile: nothing of it changes any more."""
-        batch, marked = rocks.batch(), set(self._marked)
-        done = 0
-        for name, states in taken.states.items():
+        batch, marked, done = rocks.batch(), set(self._marked), 0
+        apart: dict[Shelf, dict[bytes, RecordState]] = {shelf: {} for shelf in taken.states}
+        for shelf, states in taken.states.items():
+            name, its = _name(shelf), apart[shelf]
             for key, state in states.items():
-                _put(batch, marked, name + key, state)
+                number = self._replaced.put(batch, state, taken.gate_time_ms)
+                _put(batch, marked, name + key, state, number)
+                if state.recent:
+                    its[key] = state._replace(recent=(), older=self._replaced.older(number))
                 done += 1
                 if done % SLICE == 0:
                     await asyncio.sleep(0)
@@ -310,6 +330,7 @@ class StatesOnDisk:
             batch[_CONNECTIONS + name] = connections
         if taken.checkpoint is not None:
             batch[_CHECKPOINT] = replace(taken.checkpoint, waiting=len(marked)).encode()
+            self._replaced.trim(batch, taken.gate_time_ms)
         else:
             del batch[_CHECKPOINT]
         now_s = asyncio.get_running_loop().time()
@@ -322,8 +343,8 @@ class StatesOnDisk:
             self._not_written(error, now_s)
             return
         self._marked, self._failing = marked, False
-        for cached in self._shelves.values():
-            cached.written()
+        for shelf, cached in self._shelves.items():
+            cached.written(apart.get(shelf, {}))
 
     def _open_again(self) -> None:
         """After a write that failed RocksDB takes no other one; opened again it does, once the disk has room."""
@@ -335,9 +356,9 @@ class StatesOnDisk:
         finally:
             probe.unlink(missing_ok=True)
         with contextlib.suppress(Exception):
-            self._database.close()
+            self._let_go()
         try:
-            self._database = rocks.opened(self._path)
+            self._open_at(self._path)
         except Exception as error:
             msg = f"states cannot be opened again: {error!s:.200} [states.unusable]"
             raise StatesUnusable(msg) from error
@@ -353,8 +374,8 @@ class StatesOnDisk:
             raise StatesUnusable(msg) from error
 
 
-def _put(batch: Any, marked: set[bytes], place: bytes, state: RecordState) -> None:
-    batch[_STATE + place] = state_bytes(state)
+def _put(batch: Any, marked: set[bytes], place: bytes, state: RecordState, replaced: int) -> None:
+    batch[_STATE + place] = state_bytes(state, replaced)
     if state.memory is not NO_MEMORY and state.memory.waits:
         batch[_WAITS + place] = b""
         marked.add(_WAITS + place)

@@ -14,12 +14,12 @@ from schemas.envelope import Headers
 def revised(before: RecordState, value: bytes | None, headers: Headers) -> RecordState:
     """The state after one authoritative record. Raises MalformedEnvelope when the gate did not write it."""
     revision, owners, ingress_ms = parse_revision(headers)
-    recent = before.recent
+    recent, older = before.recent, before.older
     if value is None:
-        recent = ()
+        recent, older = (), ()
     elif before.value is not None and before.value != value:
         recent = remembered(recent, before.value, ingress_ms)
-    after = RecordState(value, revision, owners, recent, before.memory)
+    after = RecordState(value, revision, owners, recent, before.memory, older)
     return after if value is not None else remembering(after, before.memory)
 
 

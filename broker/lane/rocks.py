@@ -24,6 +24,7 @@ CACHE_BYTES = 32 * 1024 * 1024
 WRITE_BUFFER_BYTES = 8 * 1024 * 1024
 WRITE_BUFFERS_BYTES = 64 * 1024 * 1024
 BLOOM_BITS = 10
+_REPLACED = "replaced"
 
 
 def batch() -> Any:
@@ -33,6 +34,25 @@ def batch() -> Any:
 
 def opened(path: Path) -> Any:
     """The database in a folder, made if there is none. Raises Exception: damaged, or a process works with it."""
+    families = {"default": _options(), _REPLACED: _options()}
+    return Rdict(str(path), options=_options(), column_families=families)
+
+
+def replaced(database: Any) -> tuple[Any, Any]:
+    """What replaced values are read from, and what a write batch calls it.
+
+    Apart from the states, so that merging files of those does not write them again and again.
+    """
+    return database.get_column_family(_REPLACED), database.get_column_family_handle(_REPLACED)
+
+
+def last_key(family: Any) -> bytes | None:
+    """The greatest key; None = there is none."""
+    found: bytes | None = next(iter(family.keys(backwards=True)), None)
+    return found
+
+
+def _options() -> Options:
     blocks, buffers = _shared()
     table = BlockBasedOptions()
     table.set_block_cache(blocks)
@@ -41,6 +61,7 @@ def opened(path: Path) -> Any:
     table.set_pin_l0_filter_and_index_blocks_in_cache(True)
     options = Options(raw_mode=True)
     options.create_if_missing(True)
+    options.create_missing_column_families(True)
     options.set_block_based_table_factory(table)
     options.set_compression_type(DBCompressionType.lz4())
     options.set_write_buffer_size(WRITE_BUFFER_BYTES)
@@ -54,7 +75,7 @@ def opened(path: Path) -> Any:
     options.set_keep_log_file_num(2)
     options.set_max_log_file_size(1024 * 1024)
     options.set_stats_dump_period_sec(0)
-    return Rdict(str(path), options=options)
+    return options
 
 
 def remove(path: Path) -> bool:

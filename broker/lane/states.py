@@ -7,6 +7,7 @@ as many as there is room for, those that were used last.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Protocol
 
 from broker.gate.state import RecordState
@@ -56,8 +57,8 @@ class Room:
         self._guests.discard(guest)
 
     def take(self, values: int) -> None:
-        """Count more young values; all guests age when half of the room is taken."""
-        self._taken += values
+        """Count more young values, or fewer; all guests age when half of the room is taken."""
+        self._taken = max(0, self._taken + values)
         if self._taken > self._half:
             self._taken = 0
             for guest in self._guests:
@@ -100,8 +101,20 @@ class CachedStates:
         self.under_way, self.dirty = self.dirty, {}
         return self.under_way
 
-    def written(self) -> None:
-        """What was under way is on disk now."""
+    def written(self, apart: Mapping[bytes, RecordState] = MappingProxyType({})) -> None:
+        """What was under way is on disk now.
+
+        `apart`: those of it whose replaced values are looked up there from now on, and not kept in memory.
+        """
+        young, old, fewer = self._young, self._old, 0
+        for key, state in apart.items():
+            before = self.under_way[key]
+            if young.get(key) is before:  # otherwise it changed meanwhile, and brings them along again
+                young[key] = state
+                fewer += len(before.recent)
+            elif old.get(key) is before:
+                old[key] = state
+        self._room.take(-fewer)
         self.under_way = {}
 
     def not_written(self) -> None:

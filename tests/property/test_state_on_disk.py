@@ -18,17 +18,16 @@ from broker.lane.memory import SlotMemory
 from broker.lane.states import Room
 from tests.gate_parts import Bench
 from tests.histories import histories, laws, record_of, rules_of_law
-from tests.on_disk import judged, killed, opened
+from tests.on_disk import judged, killed, known, opened
 from tests.oracle_words import Law, Step
 from tests.reopened import SHELF, reopened
 
 
-def same(found: SlotMemory, known: SlotMemory, keys: set[bytes]) -> None:
+def same(found: SlotMemory, expected: SlotMemory, keys: set[bytes]) -> None:
     for key in keys:
-        mine = found.states[SHELF].get(key)
-        assert mine == known.states.get(SHELF, {}).get(key), key
-    assert found.waiting.get(SHELF, set()) == known.waiting.get(SHELF, set())
-    assert found.connections.get(SHELF, {}) == known.connections.get(SHELF, {})
+        assert known(found, key) == known(expected, key), key
+    assert found.waiting.get(SHELF, set()) == expected.waiting.get(SHELF, set())
+    assert found.connections.get(SHELF, {}) == expected.connections.get(SHELF, {})
 
 
 @pytest.mark.timeout(900)

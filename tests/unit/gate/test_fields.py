@@ -58,7 +58,7 @@ def test_a_replaced_value_is_decoded_once_and_only_when_needed() -> None:
         decoded.append(value)
         return {"name": value}
 
-    earlier = Earlier(((1, b"a"), (2, b"b"), (3, b"c")), decode)
+    earlier = Earlier((b"c", b"b", b"a"), decode)
     assert decoded == [] and next(iter(earlier)) == {"name": b"c"}
     assert decoded == [b"c"]
     assert (
@@ -72,7 +72,9 @@ def test_what_is_remembered_is_bounded() -> None:
     for number in range(RECENT_MAX + 5):
         recent = remembered(recent, b"%d" % number, number)
     assert len(recent) == RECENT_MAX and recent[0][1] == b"5"
-    assert lately(recent, RECENT_MS + 10)[0][0] == 11
+    state = RecordState(recent=recent[3:], older=iter(recent[2::-1]))
+    assert list(lately(state, RECENT_MS + 10)) == [*reversed(recent[6:])]
+    assert len(list(lately(RecordState(recent=recent, older=((4, b"4"),)), RECENT_MS))) == RECENT_MAX
     assert remembered(recent, b"new", RECENT_MS * 2) == ((RECENT_MS * 2, b"new"),)
 
 
@@ -112,7 +114,7 @@ def test_a_value_is_remembered_for_less_than_an_hour() -> None:
     now = 1_000 + RECENT_MS
     assert remembered((old, young), b"new", now) == (young, (now, b"new"))
     assert remembered((old, young), b"new", now - 1) == (old, young, (now - 1, b"new"))
-    assert lately((old, young), now) == (young,)
+    assert list(lately(RecordState(recent=(old, young)), now)) == [young]
 
 
 def test_brakes_stand_in_order_and_end_after_two_quiet_hours() -> None:

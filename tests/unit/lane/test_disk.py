@@ -21,10 +21,10 @@ from broker.lane.checkpoint import Changelogs, Checkpoint, checkpoint_of, doubt
 from broker.lane.disk import StatesOnDisk, StatesUnusable
 from broker.lane.memory import SlotMemory
 from broker.lane.states import CachedStates, Room
-from broker.lane.stored import state_bytes, state_of
+from broker.lane.stored import entry_bytes, entry_of, state_bytes, state_of
 from tests.gate_parts import Bench
-from tests.on_disk import IDS, PLACES, changelogs, judged, killed, opened
-from tests.reopened import SHELF
+from tests.on_disk import IDS, PLACES, changelogs, judged, killed, known, opened
+from tests.reopened import SHELF, reopened
 from tests.unit.lane.test_fold import FULL
 
 ROOM = Room(1000)
@@ -36,13 +36,15 @@ LOG = Changelogs(IDS, dict.fromkeys(PLACES.values(), 0), dict.fromkeys(PLACES.va
 def test_a_state_comes_back_as_it_was_written() -> None:
     owners = (("crm", "a;b=%", None), ("erp", "x", frozenset({"name", "email"})))
     whole = RecordState(b"v" * 300, 7, owners, ((1, b""), (2, b"old")), FULL)
-    for state in (NO_RECORD, whole, whole._replace(value=b""), whole._replace(value=None, recent=())):
-        assert state_of(state_bytes(state)) == state
+    for state in (NO_RECORD, whole, whole._replace(value=b""), whole._replace(value=None)):
+        found = state_of(state_bytes(state, 3), lambda number: ((number, b"older"),))
+        assert found == state._replace(recent=(), older=((3, b"older"),))
+    assert entry_of(entry_bytes(2, whole.recent)) == (2, [*whole.recent])
 
 
 def test_a_checkpoint_comes_back_as_it_was_written() -> None:
     assert checkpoint_of(CHECKPOINT.encode()) == CHECKPOINT
-    assert checkpoint_of(CHECKPOINT.encode().replace(b'"format": 1', b'"format": 0')) is None
+    assert checkpoint_of(CHECKPOINT.encode().replace(b'"format": 2', b'"format": 0')) is None
 
 
 @pytest.mark.parametrize(
@@ -101,7 +103,7 @@ def test_an_opening_that_was_broken_off_is_not_believed(tmp_path: Path) -> None:
         with capture_logs() as logs:
             found, read = await opened(states, bench)
         assert [line["reason"] for line in logs] == ["there is none"] and read == 4
-        assert found.states[SHELF].get(b"C-1") == bench.state()
+        assert known(found) == known(reopened(bench))
         await states.close()
 
     asyncio.run(scenario())
@@ -118,7 +120,7 @@ def test_another_topic_of_the_same_name_is_read_from_its_beginning(tmp_path: Pat
         with capture_logs() as logs:
             found, read = await opened(states, bench, said)
         assert read == 1 and "made anew" in logs[0]["reason"]
-        assert found.states[SHELF].get(b"C-1") == bench.state()
+        assert known(found) == known(reopened(bench))
         await states.close()
 
     asyncio.run(scenario())
@@ -162,7 +164,7 @@ def test_a_state_that_cannot_be_read_is_gone_at_the_next_opening(tmp_path: Path)
         await states.close()
         states = StatesOnDisk(tmp_path, 0, ROOM)
         found, _ = await opened(states, bench)
-        assert found.states[SHELF].get(b"C-1") == bench.state()
+        assert known(found) == known(reopened(bench))
         await states.close()
 
     asyncio.run(scenario())
@@ -215,7 +217,7 @@ def test_a_full_disk_is_told_once_and_written_to_when_it_has_room(tmp_path: Path
         await killed(states)
         states = StatesOnDisk(tmp_path, 0, ROOM)
         found, read = await opened(states, bench)
-        assert read == 0 and found.states[SHELF].get(b"C-1") == bench.state()
+        assert read == 0 and known(found) == known(reopened(bench))
         await states.close()
 
     asyncio.run(scenario())
