@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks import decide, flat, rates, state, times
 from benchmarks.kills import CHANGES, killed
 from benchmarks.rows import NOBODY, Measured, Row, at_least, at_most, written
-from benchmarks.world import BenchWorld
+from benchmarks.world import SLOTS, BenchWorld
 from tests.chaos.history import FINDINGS
 
 
@@ -73,6 +73,7 @@ PARTS = {
     "states": states,
     "flat": flat.flat,
 }
+SLOTS_OF = {"states": state.SLOTS}
 
 
 def main(wanted: Sequence[str]) -> int:
@@ -87,7 +88,7 @@ def main(wanted: Sequence[str]) -> int:
         else:
             home = Path(tempfile.mkdtemp(prefix="solesource-bench-"))
             try:
-                with BenchWorld(home) as world:
+                with BenchWorld(home, slots=SLOTS_OF.get(name, SLOTS)) as world:
                     rows += PARTS[name](world)
             finally:
                 shutil.rmtree(home, ignore_errors=True)

@@ -18,7 +18,8 @@ from confluent_kafka import Producer
 
 from benchmarks.records import MAP, Maker
 from benchmarks.throughput import gate_rate, ledger
-from benchmarks.world import PARTITIONS, SLOTS, BenchWorld
+from benchmarks.world import PARTITIONS, BenchWorld
+from broker import topics
 from broker.gate.express import express
 from broker.rules import rules_of
 from schemas.keys import partition_of
@@ -27,6 +28,8 @@ RECORDS = 1_000_000
 CHANGES = 200_000
 """Each of another record, so that none is in memory when it comes."""
 OPEN_S_MAX = 600.0
+SLOTS = 16
+"""As many as a cluster has by default: workers divide them, and each opens by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +153,10 @@ def _started(world: BenchWorld) -> float:
 
 
 def _until_open(world: BenchWorld, before: int) -> float:
-    """Seconds until every slot has been opened once more."""
+    """Seconds until every slot that has records has been opened once more."""
     started = time.monotonic()
-    while _openings(world) < before + SLOTS:
+    busy = {topics.slot_of("account", partition, SLOTS) for partition in range(PARTITIONS)}
+    while _openings(world) < before + len(busy):
         if time.monotonic() - started > OPEN_S_MAX:
             raise TimeoutError(world.machine.supervisor.log_tail("gate"))
         time.sleep(0.05)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rocksdict import (
+    BlockBasedIndexType,
     BlockBasedOptions,
     Cache,
     DBCompressionType,
@@ -57,8 +58,12 @@ def _options() -> Options:
     table = BlockBasedOptions()
     table.set_block_cache(blocks)
     table.set_bloom_filter(BLOOM_BITS, False)
+    # Bounded by the cache, and in parts: an index of hundreds of KiB does not fit into one of the cache's shards, and
+    # would be read anew with every look-up.
     table.set_cache_index_and_filter_blocks(True)
-    table.set_pin_l0_filter_and_index_blocks_in_cache(True)
+    table.set_index_type(BlockBasedIndexType.two_level_index_search())
+    table.set_partition_filters(True)
+    table.set_pin_top_level_index_and_filter(True)
     options = Options(raw_mode=True)
     options.create_if_missing(True)
     options.create_missing_column_families(True)
