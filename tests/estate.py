@@ -79,10 +79,15 @@ class Estate:
             **extra,
         }
 
-    def start_gate(self) -> subprocess.Popen[bytes]:
+    def start_gate(self, broken: str = "") -> subprocess.Popen[bytes]:
+        """A worker as a process of its own; `broken` = Python that breaks something in it first."""
+        started = ["-m", "broker.cli", "gate"]
+        if broken:
+            run = "import sys; from broker.cli.root import main; sys.argv = ['solesource', 'gate']; main()"
+            started = ["-c", f"{broken}\n{run}"]
         with (self.home / f"gate-{len(self.workers)}.log").open("ab") as log:
             worker = subprocess.Popen(
-                [sys.executable, "-m", "broker.cli", "gate"],
+                [sys.executable, *started],
                 env=self.environment(),
                 stdout=log,
                 stderr=log,

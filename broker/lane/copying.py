@@ -15,7 +15,7 @@ from aiokafka import TopicPartition
 from broker import topics
 from broker.access import KafkaAccess
 from broker.lane.placing import Contents, Kept, Placing, strays
-from broker.lane.replay import read_all, reader_of
+from broker.lane.replay import TO_THE_END, read_all, reader_of
 from broker.lane.transaction import Transactions
 
 RECORDS_MAX = 2000
@@ -43,7 +43,7 @@ class Copying:
     def __init__(self, access: KafkaAccess, old: Generation, new: Generation) -> None:
         self._old, self._new = old, new
         self._writer = Transactions(access, f"gate-repartition-{topics.object_of(new.stream)}")
-        self._consumer = reader_of(access)
+        self._consumer = reader_of(access, **TO_THE_END)
         self.misplaced = 0
 
     async def start(self) -> None:

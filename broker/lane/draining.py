@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from broker import topics
 from broker.access import KafkaAccess
-from broker.lane.replay import last_ledger, reader_of
+from broker.lane.replay import TO_THE_END, last_ledger, reader_of
 from schemas.registry import envelopes
 
 _POLL_MS = 200
@@ -36,8 +36,8 @@ class Draining:
 
     def __init__(self, access: KafkaAccess, slots: int) -> None:
         self._ledger = reader_of(access)
-        self._committed = reader_of(access)
-        self._written = reader_of(access, isolation_level="read_uncommitted")
+        self._committed = reader_of(access, **TO_THE_END)
+        self._written = reader_of(access, isolation_level="read_uncommitted", **TO_THE_END)
         self._slots = [TopicPartition(topics.LEDGER, number) for number in range(slots)]
         self._positions: dict[str, int] = {}
 

@@ -19,7 +19,7 @@ from broker.access import KafkaAccess
 from broker.gate.project import Projection, Revision, project
 from broker.lane.maps import MapFollower
 from broker.lane.memory import Shelf
-from broker.lane.replay import read_all, reader_of
+from broker.lane.replay import TO_THE_END, read_all, reader_of
 from broker.lane.transaction import Transactions, transactional_id
 from broker.settings import SettingsRefused
 from schemas.registry import envelopes
@@ -160,7 +160,7 @@ class Projector:
 
     async def _fill(self, writer: Transactions, stream: Stream) -> None:
         """Write the newest revision of every record, and then where to go on from."""
-        reader, newest = reader_of(self._access), dict[bytes, Revision]()
+        reader, newest = reader_of(self._access, **TO_THE_END), dict[bytes, Revision]()
         await reader.start()
         try:
             end = (await reader.end_offsets([stream.source]))[stream.source]

@@ -12,6 +12,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -32,6 +34,9 @@ log = structlog.get_logger()
 _LEDGER_STEP = 64
 _POLL_MS = 100
 """The end of a transaction is no record: at the end of a partition a longer wait would be in vain."""
+TO_THE_END: Mapping[str, Any] = {"fetch_max_wait_ms": 10}
+"""Of a reader that reads logs to their ends: Kafka answers a connection's questions one after the other, so behind a
+fetch that waits half a second for what may come, every question about offsets would wait as long."""
 _SPARE_AFTER = 500
 """Records that are taken in before other slots get their turn."""
 _ALL: Mapping[tuple[str, int], int] = {}
@@ -149,80 +154,82 @@ async def last_ledger(
     return envelopes().codec.decode(found) if found is not None else None
 
 
-async def rebuild(
-    access: KafkaAccess,
-    slot: int,
-    shelves: Collection[Shelf],
-    disk: StatesOnDisk,
-    beat: Callable[[], None],
-    mark: Mark,
-    turns: Turns,
-) -> SlotMemory:
-    """The memory of a slot that works on `shelves`, as its last committed batch left it; states are kept on `disk`.
+@dataclass(frozen=True, slots=True)
+class Rebuilding:
+    """What a slot is rebuilt with, from its opening to its closing: all at first, then what is added to it."""
 
-    `beat` is called as long as it goes on, `mark` before anything is believed.
-    """
-    memory = SlotMemory(slot=slot)
-    consumer = reader_of(access)
+    access: KafkaAccess
+    disk: StatesOnDisk
+    """Where states are kept."""
+    mark: Mark
+    """Asked before anything is believed."""
+    beat: Callable[[], None]
+    """Called as long as it goes on."""
+    turns: Turns
+
+    async def memory_of(self, slot: int, shelves: Collection[Shelf]) -> SlotMemory:
+        """The memory of a slot that works on `shelves`, as its last committed batch left it."""
+        memory = SlotMemory(slot=slot)
+        async with _reading(self.access) as consumer:
+            changelogs = _changelogs(shelves, await consumer.topics())
+            known = await self.mark([TopicPartition(topics.LEDGER, slot), *changelogs])
+            ledger = await last_ledger(consumer, slot, known)
+            if ledger is not None:
+                memory.follow(ledger)
+            await self._load(consumer, memory, changelogs, known)
+        return memory
+
+    async def add(self, memory: SlotMemory, shelves: Collection[Shelf]) -> None:
+        """Bring the states of more shelves into the memory of a slot at work."""
+        async with _reading(self.access) as consumer:
+            changelogs = _changelogs(shelves, await consumer.topics())
+            if changelogs:
+                await self._load(consumer, memory, changelogs, await self.mark([*changelogs]))
+
+    async def _load(
+        self,
+        consumer: AIOKafkaConsumer,
+        memory: SlotMemory,
+        changelogs: Mapping[TopicPartition, Shelf],
+        known: Mapping[tuple[str, int], int],
+    ) -> None:
+        """Bring states, in memory and on disk, to the end of the log, which is at least `known`."""
+        if not changelogs:
+            return
+        places = list(changelogs)
+        ids = await asyncio.to_thread(topic_ids, self.access, {place.topic for place in places})
+        begin, end = await consumer.beginning_offsets(places), await stable_ends(consumer, places, known)
+        said = Changelogs(ids, begin, end)
+        since = await self.disk.take(memory, set(changelogs.values()), said)
+        count, left = 0, sum(end[place] - since.get(place, begin[place]) for place in places)
+        async with self.turns.reading(left, self.beat):
+            for topic_of in (topics.state, topics.authoritative):
+                shelf_of = {
+                    place: shelf for place, shelf in changelogs.items() if place.topic == topic_of(shelf[0])
+                }
+                begins = {place: at for place, at in since.items() if place in shelf_of}
+                async for record in read_all(consumer, shelf_of, begins, end):
+                    shelf = shelf_of[TopicPartition(record.topic, record.partition)]
+                    if topic_of is topics.state:
+                        memory.remember(shelf, record.key, record.value)
+                    else:
+                        memory.revise(shelf, record.key, record.value, record.headers)
+                    count += 1
+                    if count % _SPARE_AFTER == 0:
+                        self.beat()
+                        await self.disk.spare()
+        await self.disk.loaded(said)
+        log.info("slot.state_read", slot=memory.slot, records=count)
+
+
+@asynccontextmanager
+async def _reading(access: KafkaAccess) -> AsyncIterator[Reader]:
+    consumer = reader_of(access, **TO_THE_END)
     await consumer.start()
     try:
-        places = [TopicPartition(topics.LEDGER, slot), *_changelogs(shelves, await consumer.topics())]
-        known = await mark(places)
-        ledger = await last_ledger(consumer, slot, known)
-        if ledger is not None:
-            memory.follow(ledger)
-        await load_shelves(access, consumer, memory, shelves, disk, beat, known, turns)
+        yield consumer
     finally:
         await consumer.stop()
-    return memory
-
-
-async def load_shelves(
-    access: KafkaAccess,
-    consumer: AIOKafkaConsumer,
-    memory: SlotMemory,
-    shelves: Collection[Shelf],
-    disk: StatesOnDisk,
-    beat: Callable[[], None],
-    known: Mapping[tuple[str, int], int],
-    turns: Turns,
-) -> None:
-    """Bring the states of `shelves` in `memory` and on `disk` to the end of the log, which is at least `known`."""
-    changelogs_of = _changelogs(shelves, await consumer.topics())
-    if not changelogs_of:
-        return
-    places = list(changelogs_of)
-    ids = await asyncio.to_thread(topic_ids, access, {place.topic for place in places})
-    begin, end = await consumer.beginning_offsets(places), await stable_ends(consumer, places, known)
-    changelogs = Changelogs(ids, begin, end)
-    since = await disk.take(memory, shelves, changelogs)
-    count, left = 0, sum(end[place] - since.get(place, begin[place]) for place in places)
-    async with turns.reading(left, beat):
-        for topic_of in (topics.state, topics.authoritative):
-            shelf_of = {
-                place: shelf for place, shelf in changelogs_of.items() if place.topic == topic_of(shelf[0])
-            }
-            begins = {place: at for place, at in since.items() if place in shelf_of}
-            async for record in read_all(consumer, shelf_of, begins, end):
-                shelf = shelf_of[TopicPartition(record.topic, record.partition)]
-                if topic_of is topics.state:
-                    memory.remember(shelf, record.key, record.value)
-                else:
-                    memory.revise(shelf, record.key, record.value, record.headers)
-                count += 1
-                if count % _SPARE_AFTER == 0:
-                    beat()
-                    await disk.spare()
-    await disk.loaded(changelogs)
-    log.info("slot.state_read", slot=memory.slot, records=count)
-
-
-async def mark_shelves(
-    consumer: AIOKafkaConsumer, shelves: Collection[Shelf], mark: Mark
-) -> Mapping[tuple[str, int], int]:
-    """How far the changelogs of `shelves` go at least."""
-    places = list(_changelogs(shelves, await consumer.topics()))
-    return await mark(places) if places else {}
 
 
 def _changelogs(shelves: Collection[Shelf], existing: Collection[str]) -> dict[TopicPartition, Shelf]:

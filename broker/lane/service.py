@@ -44,6 +44,7 @@ REBALANCE_MS = 10_000
 JOIN_MS = REBALANCE_MS + 5_000
 """A request to join the group is answered when all have joined, and must wait for that."""
 REFRESH_S = 2.0
+SOON_S = 0.1
 ATTEMPTS_MAX = 3
 NOT_FIT_STATUS = 78
 """EX_CONFIG: what is wrong does not mend itself."""
@@ -113,7 +114,7 @@ class Lane(Service):
         """Look whether anything may be judged at all; leaves the process when not (I7). Raises KafkaError."""
         while self.maps is None or self.maps.rules is None:
             self._beat = time.monotonic()
-            await self.sleep(0.1)
+            await self.sleep(SOON_S)
         partitions = 1  # of an object's topics, which each follow their own number
         plans = topics.plan(self.maps.rules.ownership_map, partitions=partitions, slots=self._slot_count)
         found, unknown = await cluster(self._access, plans, replicas=self._replicas)
@@ -158,8 +159,8 @@ class Lane(Service):
                 await consumer.start()
                 try:
                     while not self.should_stop:
-                        await self._refresh(consumer)
-                        await self.sleep(REFRESH_S)
+                        known = await self._refresh(consumer)
+                        await self.sleep(REFRESH_S if known else SOON_S)
                 finally:
                     await consumer.stop()
             except KafkaError as error:
@@ -175,9 +176,10 @@ class Lane(Service):
             place for number in self.slots for place in outputs(number, self._shelves(number), self._existing)
         }
 
-    async def _refresh(self, consumer: AIOKafkaConsumer) -> None:
+    async def _refresh(self, consumer: AIOKafkaConsumer) -> bool:
+        """Look which topics there are; False = there is no map yet, which says what generation is in force."""
         if self.maps is None or self.maps.rules is None:
-            return  # only a map says which generation of an object's topics is in force
+            return False
         inputs: dict[int, list[TopicPartition]] = {slot: [] for slot in range(self._slot_count)}
         partitions: dict[str, int] = {}
         await consumer._client.force_metadata_update()  # noqa: SLF001 - topics() answers from a cache of minutes
@@ -197,6 +199,7 @@ class Lane(Service):
         for number, (slot_, _) in self.slots.items():
             slot_.set_inputs(inputs[number], partitions)
             self._projectors[number][0].set_shelves(self._shelves(number), self._existing)
+        return True
 
     def joined(self, consumer: AIOKafkaConsumer) -> None:
         """The group has answered: should this process be killed, the next one knows whose seat is empty."""

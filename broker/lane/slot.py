@@ -24,8 +24,9 @@ from broker.lane.halts import Halts
 from broker.lane.judge import Judge
 from broker.lane.judged import Judged
 from broker.lane.maps import MapFollower
+from broker.lane.memory import SlotMemory
 from broker.lane.order import batches, in_order, records_max
-from broker.lane.replay import Mark, load_shelves, mark_shelves, reader_of, rebuild
+from broker.lane.replay import Rebuilding, reader_of
 from broker.lane.settle import Batch, Settling, StandsStill
 from broker.lane.transaction import SlotWriter
 from broker.lane.turns import FULL_RECORDS, Turns
@@ -102,10 +103,8 @@ class Slot:
             await writer.stop()
 
     async def _work(self, writer: SlotWriter, states: StatesOnDisk) -> None:
-        shelves = set(self._inputs.values())
-        memory = await rebuild(
-            self._access, self.number, shelves, states, self._comes_round, writer.mark, self._turns
-        )
+        rebuilding = Rebuilding(self._access, states, writer.mark, self._comes_round, self._turns)
+        memory = await rebuilding.memory_of(self.number, set(self._inputs.values()))
         await self._maps.at_least(memory.map_version)  # never with an older map than the slot's last batch
         memory.partitions = dict(self._partitions)
         judge = Judge(memory, self._worker)
@@ -118,7 +117,7 @@ class Slot:
             while not self._stop.is_set():
                 self._try_again()
                 if self._changed_inputs.is_set() or not consumer.assignment():
-                    await self._assign(consumer, judge, states, writer.mark)
+                    await self._assign(consumer, memory, rebuilding)
                 await halts.refresh(memory.connections)
                 await self._round(consumer, halts, settling)
                 look_for_cycles()
@@ -141,21 +140,12 @@ class Slot:
                 del self.parked[place]
             self._changed_inputs.set()
 
-    async def _assign(self, consumer: Any, judge: Judge, states: StatesOnDisk, mark: Mark) -> None:
+    async def _assign(self, consumer: Any, memory: SlotMemory, rebuilding: Rebuilding) -> None:
         self._changed_inputs.clear()
-        memory = judge.memory
         memory.partitions = dict(self._partitions)
         shelves = set(self._inputs.values()) - memory.states.keys()
         if shelves:
-            extra = reader_of(self._access)
-            await extra.start()
-            try:
-                known = await mark_shelves(extra, shelves, mark)
-                await load_shelves(
-                    self._access, extra, memory, shelves, states, self._comes_round, known, self._turns
-                )
-            finally:
-                await extra.stop()
+            await rebuilding.add(memory, shelves)
         places = [place for place in self._inputs if place not in self.parked]
         begin = await consumer.beginning_offsets(places)
         # An input that the ledger has never named was to be judged from its very beginning.

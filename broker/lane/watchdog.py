@@ -21,7 +21,7 @@ LEAVE_STATUS = 70
 log = structlog.get_logger()
 
 
-def stuck(beats: Mapping[str, float], now: float, after_s: float = STUCK_S) -> list[str]:
+def stuck(beats: Mapping[str, float], now: float, after_s: float) -> list[str]:
     """Who has not come round for `after_s` seconds, of (name, when it last did)."""
     return sorted(name for name, beat in beats.items() if now - beat > after_s)
 
@@ -36,6 +36,6 @@ def watch(beats: Callable[[], Mapping[str, float]]) -> threading.Thread:
 def _look(beats: Callable[[], Mapping[str, float]]) -> None:
     while True:
         time.sleep(LOOK_EVERY_S)
-        if late := stuck(beats(), time.monotonic()):
+        if late := stuck(beats(), time.monotonic(), STUCK_S):
             log.error("lane.stuck", who=late, seconds=STUCK_S)
             os._exit(LEAVE_STATUS)

@@ -79,7 +79,7 @@ def test_who_has_not_come_round_is_named() -> None:
     beats = {"lane": 100.0, "slot 3": 99.0, "slot 1": 20.0, "slot 0": 19.9}
     assert stuck(beats, 120.0, after_s=100.0) == ["slot 0"]
     assert stuck(beats, 200.1, after_s=100.0) == ["lane", "slot 0", "slot 1", "slot 3"]
-    assert stuck({}, 1e9) == []
+    assert stuck({}, 1e9, 100.0) == []
 
 
 def test_this_very_environment_is_fit() -> None:
