@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +37,7 @@ _POLL_MS = 100
 TO_THE_END: Mapping[str, Any] = {"fetch_max_wait_ms": 10}
 """Of a reader that reads logs to their ends: Kafka answers a connection's questions one after the other, so behind a
 fetch that waits half a second for what may come, every question about offsets would wait as long."""
-_SPARE_AFTER = 500
+_SPARE_AFTER = 1000
 """Records that are taken in before other slots get their turn."""
 _ALL: Mapping[tuple[str, int], int] = {}
 _ASK_AGAIN_S = 0.03
@@ -113,7 +113,19 @@ async def read_all(
     since: Mapping[tuple[str, int], int] = _ALL,
     at_least: Mapping[tuple[str, int], int] = _ALL,
 ) -> AsyncIterator[Any]:
-    """Every committed record of the given partitions up to their present last stable offset.
+    """Every committed record of the given partitions up to their present last stable offset, as `read_on` has them."""
+    async for _, records in read_on(consumer, places, since, at_least):
+        for record in records:
+            yield record
+
+
+async def read_on(
+    consumer: AIOKafkaConsumer,
+    places: Collection[TopicPartition],
+    since: Mapping[tuple[str, int], int] = _ALL,
+    at_least: Mapping[tuple[str, int], int] = _ALL,
+) -> AsyncIterator[tuple[TopicPartition, Sequence[Any]]]:
+    """The same, some records of one partition at a time.
 
     `since`: where to begin in some of them; the others are read from their beginning. `at_least`: how far they go.
     """
@@ -126,10 +138,9 @@ async def read_all(
         consumer.seek(place, begin[place])
     open_places = [place for place in places if begin[place] < end[place]]
     while open_places:
-        batches = await consumer.getmany(*open_places, timeout_ms=_POLL_MS, max_records=5000)
-        for records in batches.values():
-            for record in records:
-                yield record
+        batches = await consumer.getmany(*open_places, timeout_ms=_POLL_MS, max_records=_SPARE_AFTER)
+        for found in batches.items():
+            yield found
         open_places = [place for place in open_places if await consumer.position(place) < end[place]]
 
 
@@ -208,16 +219,16 @@ class Rebuilding:
                     place: shelf for place, shelf in changelogs.items() if place.topic == topic_of(shelf[0])
                 }
                 begins = {place: at for place, at in since.items() if place in shelf_of}
-                async for record in read_all(consumer, shelf_of, begins, end):
-                    shelf = shelf_of[TopicPartition(record.topic, record.partition)]
-                    if topic_of is topics.state:
-                        memory.remember(shelf, record.key, record.value)
-                    else:
-                        memory.revise(shelf, record.key, record.value, record.headers)
-                    count += 1
-                    if count % _SPARE_AFTER == 0:
-                        self.beat()
-                        await self.disk.spare()
+                async for place, records in read_on(consumer, shelf_of, begins, end):
+                    shelf = shelf_of[place]
+                    for record in records:
+                        if topic_of is topics.state:
+                            memory.remember(shelf, record.key, record.value)
+                        else:
+                            memory.revise(shelf, record.key, record.value, record.headers)
+                    count += len(records)
+                    self.beat()
+                    await self.disk.spare()
         await self.disk.loaded(said)
         log.info("slot.state_read", slot=memory.slot, records=count)
 

@@ -76,8 +76,7 @@ def test_memory_is_bounded_however_much_waits(estate: Estate) -> None:
     while estate.account()["received"] < before + 1 + CHANGES:
         assert time.monotonic() < deadline, estate.logs()
         most = max(most, resident(worker.pid)["VmHWM"])
-    print(f"idle {idle:.0f} MiB, at most {most:.0f} MiB with {CHANGES * VALUE // MIB} MiB waiting")
-    assert idle < most < idle + 2 * FETCHED_MIB + 50 * 3 * VALUE / MIB
+    assert idle < most < idle + 2 * FETCHED_MIB + 50 * 3 * VALUE / MIB, (idle, most)
     assert estate.ledger_faults() == []
 
 

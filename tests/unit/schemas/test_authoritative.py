@@ -52,7 +52,10 @@ def test_what_is_written_is_read() -> None:
 
 def test_what_a_state_holds_is_read_alike() -> None:
     said = parse_authoritative(headers())
-    assert parse_revision(headers()) == (said.revision, said.owners, said.ingress_ms)
+    whole = (said.revision, said.owners, said.ingress_ms)
+    again = headers(reassert=("erp", ["name"]))
+    for made in (headers(), again, headers()[::-1], again[::-1], [*headers(), ("later", b"x")]):
+        assert parse_revision(made) == whole
 
 
 def test_no_more_headers_than_needed() -> None:
