@@ -79,7 +79,7 @@ class Estate:
             **extra,
         }
 
-    def start_gate(self, broken: str = "") -> subprocess.Popen[bytes]:
+    def start_gate(self, broken: str = "", **settings: str) -> subprocess.Popen[bytes]:
         """A worker as a process of its own; `broken` = Python that breaks something in it first."""
         started = ["-m", "broker.cli", "gate"]
         if broken:
@@ -88,7 +88,7 @@ class Estate:
         with (self.home / f"gate-{len(self.workers)}.log").open("ab") as log:
             worker = subprocess.Popen(
                 [sys.executable, *started],
-                env=self.environment(),
+                env=self.environment(**settings),
                 stdout=log,
                 stderr=log,
                 cwd=self.home,

@@ -21,22 +21,21 @@ import structlog
 
 from broker import topics
 from broker.clock import now_ms
-from broker.gate.connections import connections_of, connections_record
-from broker.gate.outgoing import ENVELOPE, Destination
 from broker.gate.state import NO_MEMORY, RecordState
 from broker.lane import rocks
 from broker.lane.checkpoint import Changelogs, Checkpoint, Place, checkpoint_of, doubt
 from broker.lane.memory import Shelf, SlotMemory
 from broker.lane.replaced import ReplacedOnDisk
 from broker.lane.states import CachedStates, Room, StatesUnusable
-from broker.lane.stored import state_bytes, state_of
-from schemas.registry import envelopes
+from broker.lane.stored import connections_bytes, connections_in, state_bytes, state_of
 
 GOLDEN = 0.618
 WRITE_S = 15.0
 """So often a checkpoint is written where batches are committed."""
-DIRTY_STATES = 16_000
-"""Or when so many states of a slot are dirty. Records that change again meanwhile are written once."""
+UNWRITTEN = 16_000
+"""Or when so many changes of a slot are not on disk; one of a large value counts as several (broker/lane/states.py)."""
+UNWRITTEN_MAX = 3 * UNWRITTEN
+"""When so many have come, the slot waits for what is being written."""
 DIRTY_STATES_MAX = 50_000
 """More are not kept when they cannot be written: then the slot fails."""
 SLICE = 200
@@ -121,7 +120,7 @@ class StatesOnDisk:
         What is written on the way is not the end of a batch, so there is no checkpoint until the end is reached.
         """
         await asyncio.sleep(0)  # other slots are at work
-        if self._dirty >= DIRTY_STATES:
+        if self._unwritten >= UNWRITTEN:
             await self._write(self._taken(whole=False))
 
     async def loaded(self, changelogs: Changelogs) -> None:
@@ -209,7 +208,7 @@ class StatesOnDisk:
         self._memory.waiting.setdefault(shelf, set()).update(waiting)
         connections = self._told.get(_CONNECTIONS + name)
         if connections is not None:
-            self._memory.connections[shelf] = connections_of(envelopes().codec.decode(connections))
+            self._memory.connections[shelf] = connections_in(connections)
 
     def _forget(self, name: bytes) -> None:
         """Nothing is believed of a shelf that the checkpoint does not know."""
@@ -244,11 +243,12 @@ class StatesOnDisk:
                 self._offsets[place] = offset
         dirty = self._dirty
         if self._writing is not None:
-            if not self._writing.done() and dirty <= DIRTY_STATES_MAX:
+            few = dirty <= DIRTY_STATES_MAX and self._unwritten <= UNWRITTEN_MAX
+            if few and not self._writing.done():
                 return
             await self._ended()
-        many = DIRTY_STATES_MAX if self._failing else DIRTY_STATES
-        if asyncio.get_running_loop().time() >= self._due_s or dirty > many:
+        many = dirty > DIRTY_STATES_MAX if self._failing else self._unwritten > UNWRITTEN
+        if many or asyncio.get_running_loop().time() >= self._due_s:
             if self._failing:
                 self._open_again()
             self._writing = asyncio.create_task(self._write(self._taken(whole=True)))
@@ -283,6 +283,10 @@ class StatesOnDisk:
     def _dirty(self) -> int:
         return sum(len(states.dirty) + len(states.under_way) for states in self._shelves.values())
 
+    @property
+    def _unwritten(self) -> int:
+        return sum(states.unwritten for states in self._shelves.values())
+
     def _read(self, prefix: bytes, key: bytes) -> RecordState | None:
         try:
             stored = self._database.get(prefix + key)
@@ -304,7 +308,7 @@ class StatesOnDisk:
         return Taken(
             states={shelf: states.taken() for shelf, states in self._shelves.items()},
             connections={
-                _name(shelf): _connections_bytes(memory, shelf)
+                _name(shelf): connections_bytes(memory.connections[shelf])
                 for shelf in self._shelves
                 if shelf in memory.connections
             },
@@ -391,9 +395,3 @@ def _name(shelf: Shelf) -> bytes:
 def _places(shelf: Shelf) -> tuple[Place, Place]:
     object_name, partition = shelf
     return (topics.authoritative(object_name), partition), (topics.state(object_name), partition)
-
-
-def _connections_bytes(memory: SlotMemory, shelf: Shelf) -> bytes:
-    registry = envelopes()
-    number = registry.id_of(ENVELOPE[Destination.STATE])
-    return registry.codec.encode(number, connections_record(memory.connections[shelf]))

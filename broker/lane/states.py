@@ -19,8 +19,18 @@ class StatesUnusable(Exception):
     code = "states.unusable"
 
 
-STATE = 2
-"""What a state takes of the room, beside the replaced values that it remembers."""
+_VALUE_BITS = 9
+"""A value of 512 bytes counts as one, of less as well; a larger one as several."""
+
+
+def _each(state: RecordState) -> int:
+    """What a value of this record counts as; replaced ones are taken to be as large as the present one."""
+    return 1 + (len(state.value or b"") >> _VALUE_BITS)
+
+
+def _taken_by(state: RecordState) -> int:
+    """What a state takes of the room: one, and its values."""
+    return 1 + _each(state) * (1 + len(state.recent))
 
 
 class States(Protocol):
@@ -38,9 +48,9 @@ class States(Protocol):
 class Room:
     """How much all slots of one worker keep in memory of what can be read again.
 
-    Counted in values: a state is two, and each replaced value that it remembers is one. States have two ages: when half
-    of the room is taken, the young become old and the old are let go of; whatever is used becomes young again. That is
-    nearly the order of use, and costs no step per look-up.
+    Counted in values of up to 512 bytes: a state is one, its value and each replaced one that it brings along one each,
+    larger ones several. States have two ages: when half of the room is taken, the young become old and the old are let
+    go of; whatever is used becomes young again. That is nearly the order of use, and costs no step per look-up.
     """
 
     def __init__(self, values_max: int) -> None:
@@ -68,7 +78,7 @@ class Room:
 class CachedStates:
     """States of one shelf on disk, with the dirty and the lately used ones in memory."""
 
-    __slots__ = ("_old", "_read", "_room", "_young", "dirty", "under_way")
+    __slots__ = ("_being_written", "_old", "_read", "_room", "_young", "dirty", "under_way", "unwritten")
 
     def __init__(self, read: Callable[[bytes], RecordState | None], room: Room) -> None:
         self._read = read
@@ -79,6 +89,9 @@ class CachedStates:
         """What is newer than on disk."""
         self.under_way: dict[bytes, RecordState] = {}
         """What is being written to disk; what of it changes meanwhile is dirty again."""
+        self.unwritten = 0
+        """What has changed and is not on disk, in values; each change of a record counts."""
+        self._being_written = 0
         room.enter(self)
 
     def get(self, key: bytes, /) -> RecordState | None:
@@ -88,17 +101,20 @@ class CachedStates:
 
     def update(self, states: Mapping[bytes, RecordState], /) -> None:
         """Newer states; they stay in memory until `written`."""
-        young, more = self._young, 0
+        young, more, changed = self._young, 0, 0
         for key, state in states.items():
-            known = young.get(key)
-            more += STATE + len(state.recent) if known is None else len(state.recent) - len(known.recent)
+            known, each = young.get(key), _each(state)
+            changed += each
+            more += _taken_by(state) if known is None else each * (len(state.recent) - len(known.recent))
         young.update(states)
         self.dirty.update(states)
+        self.unwritten += changed
         self._room.take(more)
 
     def taken(self) -> Mapping[bytes, RecordState]:
         """All that is dirty, to be written; then `written` or `not_written` is said."""
         self.under_way, self.dirty = self.dirty, {}
+        self._being_written = self.unwritten
         return self.under_way
 
     def written(self, apart: Mapping[bytes, RecordState] = MappingProxyType({})) -> None:
@@ -111,15 +127,17 @@ class CachedStates:
             before = self.under_way[key]
             if young.get(key) is before:  # otherwise it changed meanwhile, and brings them along again
                 young[key] = state
-                fewer += len(before.recent)
+                fewer += _each(before) * len(before.recent)
             elif old.get(key) is before:
                 old[key] = state
         self._room.take(-fewer)
-        self.under_way = {}
+        self.unwritten -= self._being_written
+        self.under_way, self._being_written = {}, 0
 
     def not_written(self) -> None:
         """What was under way is as dirty as before."""
         self.under_way, self.dirty = {}, {**self.under_way, **self.dirty}
+        self._being_written = 0
 
     def age(self) -> None:
         """Let go of what was not used lately; what is dirty stays."""
@@ -129,5 +147,5 @@ class CachedStates:
         state = self._old.get(key) or self.dirty.get(key) or self.under_way.get(key) or self._read(key)
         if state is not None:
             self._young[key] = state
-            self._room.take(STATE + len(state.recent))
+            self._room.take(_taken_by(state))
         return state

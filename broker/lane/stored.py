@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Sequence
 
+from broker.gate.connections import Connections, connections_of, connections_record
 from broker.gate.memory import memory_of, memory_record
 from broker.gate.outgoing import ENVELOPE, Destination
 from broker.gate.state import NO_MEMORY, RecordState, Replaced
@@ -71,3 +72,14 @@ def entry_of(stored: bytes) -> tuple[int, list[Replaced]]:
         at += _REPLACED.size + length
         replaced.append((replaced_ms, stored[at - length : at]))
     return before, replaced
+
+
+def connections_bytes(connections: Connections) -> bytes:
+    """The connections of an object's partition as they are kept on disk."""
+    registry = envelopes()
+    return registry.codec.encode(registry.id_of(ENVELOPE[Destination.STATE]), connections_record(connections))
+
+
+def connections_in(stored: bytes) -> Connections:
+    """The inverse of `connections_bytes`. Raises SchemaError for what that did not make."""
+    return connections_of(envelopes().codec.decode(stored))
