@@ -38,12 +38,14 @@ class Gate(faust.App):
 
 def make_app(settings: Settings) -> Any:
     """The app that a worker runs."""
+    folder = settings.home / "gate"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds records; Faust makes no parents
     app = Gate(
         "solesource-gate",
         broker="aiokafka://" + (settings.bootstrap or "127.0.0.1:9092"),
         web_enabled=False,
         topic_disable_leader=True,
-        datadir=str(settings.home / "gate"),
+        datadir=str(folder),
     )
     channel = app.channel(maxsize=settings.slots)
 
@@ -77,7 +79,7 @@ def make_app(settings: Settings) -> Any:
                 submit,
                 metrics.committed,
                 settings.mask_key,
-                settings.home / "gate",
+                folder,
                 settings.replicas,
                 settings.states_in_memory,
                 **kwargs,
