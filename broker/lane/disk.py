@@ -30,15 +30,16 @@ from broker.lane.states import CachedStates, Room, StatesUnusable
 from broker.lane.stored import connections_bytes, connections_in, state_bytes, state_of
 
 GOLDEN = 0.618
-WRITE_S = 15.0
-"""So often a checkpoint is written where batches are committed."""
+WRITE_S = 2.0
+"""So often a checkpoint is written where batches are committed: little at a time, since all slots stand still for some
+of it."""
 UNWRITTEN = 16_000
 """Or when so many changes of a slot are not on disk; one of a large value counts as several (broker/lane/states.py)."""
 UNWRITTEN_MAX = 3 * UNWRITTEN
 """When so many have come, the slot waits for what is being written."""
 DIRTY_STATES_MAX = 50_000
 """More are not kept when they cannot be written: then the slot fails."""
-SLICE = 200
+SLICE = 100
 COMPLAIN_S = 60.0
 _CHECKPOINT, _CONNECTIONS, _STATE, _WAITS = b"!", b"c", b"s", b"w"
 log = structlog.get_logger()
