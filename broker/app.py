@@ -35,17 +35,21 @@ class Gate(faust.App):
     async def _wait_for_table_recovery_completed(self) -> bool:
         return False  # there are no tables: nothing to recover, and not stopped
 
+    def _create_directories(self) -> None:
+        self.conf.datadir.mkdir(
+            mode=0o700, parents=True, exist_ok=True
+        )  # it holds records; Faust makes no parents
+        super()._create_directories()
+
 
 def make_app(settings: Settings) -> Any:
     """The app that a worker runs."""
-    folder = settings.home / "gate"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds records; Faust makes no parents
     app = Gate(
         "solesource-gate",
         broker="aiokafka://" + (settings.bootstrap or "127.0.0.1:9092"),
         web_enabled=False,
         topic_disable_leader=True,
-        datadir=str(folder),
+        datadir=str(settings.home / "gate"),
     )
     channel = app.channel(maxsize=settings.slots)
 
@@ -79,7 +83,7 @@ def make_app(settings: Settings) -> Any:
                 submit,
                 metrics.committed,
                 settings.mask_key,
-                folder,
+                settings.home / "gate",
                 settings.replicas,
                 settings.states_in_memory,
                 **kwargs,
