@@ -60,11 +60,10 @@ class Maker:
         return self._made("shop" if foreign else "crm", number, number % self._keys, number)
 
     def half_echo(self, number: int) -> Made:
-        """The owner's change, and the value before it, sent back by who had read it. `first_ones` must be there."""
+        """The owner's change, and the same value, sent back by who was given it. `first_ones` must be there."""
         generation, which = divmod(number // 2, self._keys)
-        if number % 2:
-            return self._made("shop", number, which, which + generation * self._keys)
-        return self._made("crm", number, which, which + (generation + 1) * self._keys)
+        system = "shop" if number % 2 else "crm"
+        return self._made(system, number, which, which + (generation + 1) * self._keys)
 
     def three_owners(self, number: int) -> Made:
         """Each owner's fields in turn, of the same record. `first_ones` must be there."""

@@ -38,7 +38,7 @@ def with_foreign(registry: FileRegistry) -> Work:
 
 
 def half_echo(registry: FileRegistry) -> Work:
-    """Every other record is a value from before, sent back."""
+    """Every other record is the value just written, sent back by a system that was given it."""
     maker = Maker(registry)
     return Work("half of it echo", "echo", maker.half_echo, maker.first_ones, leaves=0.5)
 
