@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from broker.gate.change import ObjectReader
+from broker.gate.echo import EchoPlan
 from broker.gate.express import ExpressPlan, changed_header
 from broker.gate.project import Projection, projection_of
 from ownership.load import load_map
@@ -34,6 +35,8 @@ class Rules:
     """Object to what its restricted readers get."""
     express: Mapping[tuple[str, str], ExpressPlan]
     """(system, object) to the plan of the short way, where one system owns every field; the last such time counts."""
+    echoes: Mapping[tuple[str, str], EchoPlan]
+    """The same for systems that own nothing of an object."""
 
 
 def rules_of(documents: Mapping[str, str], version: int) -> Rules:
@@ -73,18 +76,52 @@ def rules_of(documents: Mapping[str, str], version: int) -> Rules:
         entry.name: tuple(projection_of(reading, readers[entry.name]) for reading in readings(entry))
         for entry in ownership_map.objects.values()
     }
+    echoes = {
+        (plan.system, plan.object): plan
+        for entry in ownership_map.objects.values()
+        for plan in _echoes(entry, readers[entry.name], version)
+    }
     commands = registry.ids("solesource.command")
-    return Rules(ownership_map, readers, registry.codec, commands, projections, plans)
+    return Rules(ownership_map, readers, registry.codec, commands, projections, plans, echoes)
 
 
 def _expresses(entry: ObjectMap, reader: ObjectReader, version: int) -> Iterator[ExpressPlan]:
     """A plan per time in which one system owns all of an object."""
-    terms = [(0, entry), *entry.later]
-    ends = [since_ms for since_ms, _ in entry.later] + [FOREVER_MS]
-    for (since_ms, found), until_ms in zip(terms, ends, strict=True):
+    for found, since_ms, until_ms in _terms(entry):
         plan = _express(found, reader, version)
         if plan is not None:
             yield replace(plan, since_ms=since_ms, until_ms=until_ms)
+
+
+def _echoes(entry: ObjectMap, reader: ObjectReader, version: int) -> Iterator[EchoPlan]:
+    """A plan per time in which a system owns nothing of an object, and is not only watched."""
+    for found, since_ms, until_ms in _terms(entry):
+        owners = {found.owner_of(name) for name in found.fields}
+        for system in found.systems:
+            if (
+                system not in owners
+                and system not in found.observed
+                and reader.contract.fields == found.fields
+            ):
+                yield EchoPlan(
+                    object=entry.name,
+                    system=system,
+                    source=("ce_source", source_of(system).encode()),
+                    type=("ce_type", f"{entry.name}.upsert".encode()),
+                    frame=reader.frame,
+                    fields=found.fields,
+                    map_version=version,
+                    since_ms=since_ms,
+                    until_ms=until_ms,
+                )
+
+
+def _terms(entry: ObjectMap) -> Iterator[tuple[ObjectMap, int, int]]:
+    """(what is in force, since when, until when) in append times."""
+    terms = [(0, entry), *entry.later]
+    ends = [since_ms for since_ms, _ in entry.later] + [FOREVER_MS]
+    for (since_ms, found), until_ms in zip(terms, ends, strict=True):
+        yield found, since_ms, until_ms
 
 
 def _express(entry: ObjectMap, reader: ObjectReader, version: int) -> ExpressPlan | None:

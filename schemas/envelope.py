@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 from schemas.errors import MalformedEnvelope
 
-Headers = Sequence[tuple[str, bytes]]
+Header = tuple[str, bytes]
+Headers = Sequence[Header]
 """As Kafka gives them; from a careless writer a value may be None all the same."""
 
 SPECVERSION = b"1.0"

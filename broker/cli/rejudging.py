@@ -11,7 +11,7 @@ from rich.console import Console
 
 from broker import topics
 from broker.kafka.reading import TopicReader
-from broker.lane.judge import LogRecord
+from broker.lane.judged import LogRecord
 from broker.lane.ledger import LedgerFault
 from broker.lane.rejudge import Again, rejudge
 from broker.rules import Rules, rules_of

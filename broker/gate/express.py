@@ -16,11 +16,9 @@ from broker.gate.fields import Standing, standing
 from broker.gate.outgoing import Destination, Outgoing
 from broker.gate.state import NO_MEMORY, RecordState, remembered
 from schemas.codec import VALUE_LENGTH_MAX
-from schemas.envelope import HEADER_LENGTH_MAX, Headers, parse_time_ms
+from schemas.envelope import HEADER_LENGTH_MAX, Header, Headers, parse_time_ms
 from schemas.spans import Blank, Differences
 from schemas.version import plainly_newer
-
-Header = tuple[str, bytes]
 
 _UTC_MS = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z").fullmatch
 _SPECVERSION = ("ce_specversion", b"1.0")
@@ -76,13 +74,13 @@ def express(
     """(state after, new revision), or None: take the long way. `state` None = there is no such record yet."""
     if value is None or len(value) > VALUE_LENGTH_MAX or not value.startswith(plan.frame):
         return None
-    name = _event_id(plan, headers)
+    name = event_id(plan.source, plan.type, headers)
     if name is None or not plan.since_ms <= received_ms < plan.until_ms:
         return None
     event = name.decode()
     owners = ((plan.system, event, None),)  # I1: the only owner's own bytes
     if state is None:
-        if not (plan.creates and key.isascii() and 0 < len(key) <= 512 and _is_first_count(event)):
+        if not (plan.creates and key.isascii() and 0 < len(key) <= 512 and is_first_count(event)):
             return None
         changed = plan.differences(value, plan.blank.of(key))
         if changed is None or changed & plan.key_bit:
@@ -100,12 +98,12 @@ def express(
     return after, _revision(plan, key, after, headers[4], name, changed, received_ms)
 
 
-def _event_id(plan: ExpressPlan, headers: Headers) -> bytes | None:
+def event_id(source: Header, kind: Header, headers: Headers) -> bytes | None:
     """The event id of a change with just the six headers in their usual order; None for any other."""
     if len(headers) != 6:
         return None
-    version, identity, source, kind, at, fields = headers
-    if version != _SPECVERSION or source != plan.source or kind != plan.type or fields != _FULL:
+    version, identity, sent_by, of, at, fields = headers
+    if version != _SPECVERSION or sent_by != source or of != kind or fields != _FULL:
         return None
     name, event = identity
     named, time = at
@@ -136,10 +134,10 @@ def _follows(plan: ExpressPlan, state: RecordState, event: str) -> bool:
         memory.proposals or memory.parked or memory.held.get(plan.system) == event
     ):
         return False
-    return plainly_newer(event, last) or (_is_first_count(event) and standing(event, last) is Standing.NEWER)
+    return plainly_newer(event, last) or (is_first_count(event) and standing(event, last) is Standing.NEWER)
 
 
-def _is_first_count(event: str) -> bool:
+def is_first_count(event: str) -> bool:
     """Whether the source never began to count anew: whether a later count is confirmed, the long way knows."""
     return event.startswith(("seq:0:", "time:0:", "any:0:"))
 

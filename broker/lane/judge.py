@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from broker import topics
 from broker.gate.change import Change, Fault, Position, in_the_way, read
@@ -25,6 +25,7 @@ from broker.gate.connections import (
 )
 from broker.gate.decide import decide
 from broker.gate.decision import Decision
+from broker.gate.echo import EchoPlan, echo
 from broker.gate.express import ExpressPlan, express
 from broker.gate.outgoing import Destination, Outgoing
 from broker.gate.reason import Reason
@@ -33,25 +34,13 @@ from broker.gate.state import NO_RECORD, RecordState
 from broker.gate.trail import trail_line
 from broker.gate.watch import Watch, watched
 from broker.lane import alarms
-from broker.lane.judged import Judged, NotDecided
+from broker.lane.judged import Judged, LogRecord, NotDecided, revision_bytes
 from broker.lane.ledger import chain_of
 from broker.lane.memory import Shelf, SlotMemory
 from broker.lane.misrouted import is_placed, placed
 from broker.lane.states import States, StatesUnusable
 from broker.rules import Rules
 from schemas.errors import SchemaError
-
-
-class LogRecord(Protocol):
-    """A consumed record, as aiokafka gives it."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,11 +53,13 @@ class _Input:
     """None = commands."""
     shelf: Shelf
     plan: ExpressPlan | None
+    echoes: EchoPlan | None
     known: States
     pending: dict[bytes, RecordState]
     partitions: int | None
     read_to: int = 0
     expressed: int = 0
+    echoed: int = 0
     going: alarms.Going = field(default_factory=alarms.Going)
 
 
@@ -116,6 +107,12 @@ class Judge:
             judged.gate_time_ms = max(judged.gate_time_ms, record.timestamp)
             if source.plan is not None and not fault and self._expressed(source, source.plan, judged, record):
                 continue
+            if (
+                source.echoes is not None
+                and not fault
+                and self._echoed(source, source.echoes, judged, record)
+            ):
+                continue
             if source.system is not None:
                 self._change(rules, judged, record, source, source.system, fault)
             else:
@@ -131,6 +128,7 @@ class Judge:
             system=system,
             shelf=shelf,
             plan=None if system is None else rules.express.get((system, object_name)),
+            echoes=None if system is None else rules.echoes.get((system, object_name)),
             known=self.memory.states.get(shelf, {}),
             pending=judged.states.setdefault(shelf, {}),
             partitions=self.memory.partitions.get(stream),
@@ -225,7 +223,24 @@ class Judge:
         after, outgoing = taken
         source.pending[key] = after
         judged.outgoing.append((outgoing, source.shelf[1]))
-        judged.decisions.append(b"%b/%d|accepted||%b" % (source.name, record.offset, _written(after)))
+        judged.decisions.append(b"%b/%d|accepted||%b" % (source.name, record.offset, revision_bytes(after)))
+        return True
+
+    def _echoed(self, source: _Input, plan: EchoPlan, judged: Judged, record: LogRecord) -> bool:
+        """Take the short way of an echo if it can be taken; False = nothing was done."""
+        key = record.key
+        if key is None:
+            return False
+        state = source.pending.get(key) or source.known.get(key)
+        place = Position(record.topic, record.partition, record.offset)
+        line = echo(
+            plan, state, key, record.value, record.headers, place, record.timestamp, judged.gate_time_ms
+        )
+        if line is None:
+            return False
+        source.echoed += 1
+        judged.outgoing.append((line, source.shelf[1]))
+        judged.decisions.append(b"%b/%d|echo|echo|" % (source.name, record.offset))
         return True
 
     def _connections(self, judged: Judged, shelf: Shelf) -> Connections:
@@ -239,7 +254,7 @@ class Judge:
         judged.reasons[change.object, change.system, outcome, reason] += 1
         place = change.position
         said = f"{place.topic}/{place.partition}/{place.offset}|{outcome}|{reason}|".encode()
-        judged.decisions.append(said + _written(decision.state) if decision.writes else said)
+        judged.decisions.append(said + revision_bytes(decision.state) if decision.writes else said)
 
     def _command(
         self, rules: Rules, judged: Judged, record: LogRecord, shelf: Shelf, fault: Fault | None
@@ -283,9 +298,13 @@ class Judge:
         if source.expressed:
             judged.account["accepted"] += source.expressed
             judged.revisions += source.expressed
+        if source.echoed:
+            judged.account["echo"] += source.echoed
+            object_name = topics.object_of(source.shelf[0])
+            judged.reasons[object_name, source.system, "echo", Reason.ECHO.code] += source.echoed
         shelf, name, going = source.shelf, source.name.decode(), source.going
         known = judged.watches.get(name) or self.memory.watches.get(name, Watch())
-        going.tally.express(source.expressed)
+        going.tally.express(source.expressed + source.echoed)
         judged.watches[name], tripped = watched(known, going.tally)
         version = rules.ownership_map.version
         setting = alarms.Setting(version, self._map_since(judged, version), judged.gate_time_ms)
@@ -371,12 +390,6 @@ class Judge:
         }
         record["chain"] = chain_of(record)
         return record
-
-
-def _written(state: RecordState) -> bytes:
-    """How a new revision enters the digest of a batch; with its length, so that no two batches read alike."""
-    value = state.value
-    return b"%d|%d|%b" % (state.revision, -1 if value is None else len(value), value or b"")
 
 
 def _nothing(_: Any) -> Any:

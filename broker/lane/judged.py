@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from broker.gate.connections import Connections
 from broker.gate.outgoing import Outgoing
@@ -45,3 +45,21 @@ class Judged:
     gate_time_ms: int = 0
     index: int = -1
     """The record that is being judged."""
+
+
+class LogRecord(Protocol):
+    """A consumed record, as aiokafka gives it."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+
+def revision_bytes(state: RecordState) -> bytes:
+    """How a new revision enters the digest of a batch; with its length, so that no two batches read alike."""
+    value = state.value
+    return b"%d|%d|%b" % (state.revision, -1 if value is None else len(value), value or b"")

@@ -12,8 +12,8 @@ from broker import topics
 from broker.gate.change import Fault
 from broker.gate.connections import Connections, merged
 from broker.gate.reason import IN_THE_WAY
-from broker.lane.judge import Judge, LogRecord
-from broker.lane.judged import Judged, NotDecided
+from broker.lane.judge import Judge
+from broker.lane.judged import Judged, LogRecord, NotDecided
 from broker.lane.ledger import LedgerFault
 from broker.lane.memory import SlotMemory
 from broker.lane.order import in_order

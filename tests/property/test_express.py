@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broker.lane import judge as judge_module
 from broker.lane.judge import Judge
 from broker.lane.memory import SlotMemory
 from broker.rules import rules_of
@@ -21,7 +23,7 @@ from schemas.spans import blank_of, differences_of
 
 MAP = Path(__file__).parents[2] / "benchmarks" / "map"
 RULES = rules_of({path.name: path.read_text() for path in MAP.iterdir() if path.suffix != ".py"}, 7)
-LONG = replace(RULES, express={})
+LONG = replace(RULES, express={}, echoes={})
 FIELDS = ("name", "email", "phone", "street", "city", "postcode", "notes")
 
 
@@ -76,9 +78,21 @@ def records(draw: Any, offset: int) -> Record:
     )
 
 
-@given(st.data(), st.integers(1, 25))
-def test_the_short_way_is_the_long_way(data: Any, length: int) -> None:
-    history = [data.draw(records(offset)) for offset in range(length)]
+@st.composite
+def histories(draw: Any) -> list[Record]:
+    """Records, and now and then one of before as another system sends it back."""
+    history: list[Record] = []
+    for offset in range(draw(st.integers(1, 25))):
+        made = draw(records(offset))
+        if history and draw(st.integers(0, 2)) == 0:
+            of = draw(st.sampled_from(history))
+            made = made._replace(key=of.key, value=of.value, partition=of.partition)
+        history.append(made)
+    return history
+
+
+@given(histories())
+def test_the_short_way_is_the_long_way(history: list[Record]) -> None:
     judges = {}
     for name, rules in (("short", RULES), ("long", LONG)):
         memory = SlotMemory(slot=0, partitions={"account": 4})
@@ -114,6 +128,36 @@ def test_the_short_way_is_taken_where_it_can_be() -> None:
         judge.keep(judged)
         assert not judged.reasons, "the long way counts reasons; the short way has none"
         assert judged.account == {"accepted": 1}
+
+
+def test_an_echo_takes_the_short_way_where_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    place, value = (
+        partition_of(b"A-1", 4),
+        RULES.codec.encode(200, dict.fromkeys(FIELDS) | {"account_id": "A-1"}),
+    )
+
+    def record(system: str, offset: int, event: str) -> Record:
+        headers = change_headers(
+            event_id=event, system=system, object_name="account", time_ms=1_764_000_000_000, fields=None
+        )
+        at = 1_764_000_000_000 + offset
+        return Record(f"changes.{system}.account", place, offset, at, b"A-1", value, headers)
+
+    for rules in (LONG, RULES):  # whether a count that began anew is confirmed, the long way knows
+        judge = Judge(SlotMemory(slot=0, partitions={"account": 4}), "worker")
+        judge.keep(judge.judge(rules, [record("crm", 0, "seq:0:01"), record("shop", 1, "seq:0:02")]))
+        assert judge.judge(rules, [record("shop", 2, "seq:1:01")]).account == {"quarantined": 1}
+    seen = []
+    for rules in (LONG, RULES):
+        judge = Judge(SlotMemory(slot=0, partitions={"account": 4}), "worker")
+        judge.keep(judge.judge(rules, [record("crm", 0, "seq:0:01")]))
+        if rules is RULES:
+            monkeypatch.setattr(judge_module, "decide", None)  # whoever takes the long way fails
+        judged = judge.judge(rules, [record("shop", 1, "seq:0:01"), record("shop", 2, "seq:0:02")])
+        assert judged.account == {"echo": 2}
+        seen.append((judged.outgoing, judged.reasons, judged.ledger["decisions_digest"]))
+    assert seen[0] == seen[1]
+    assert [line.body["revision"] for line, _ in seen[0][0]] == [1, 1]
 
 
 CONTRACT = replace(

@@ -1,0 +1,67 @@
+"""The short way for what comes back: a system that owns nothing of an object sends a value in force as it was given.
+
+Pure. Half of what two-way systems send is that. It gives exactly what the long way gives (an outcome `echo` and a line
+of the trail, nothing else), or None: then the long way is taken. A property test holds the two together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from broker.gate.change import Position
+from broker.gate.express import event_id, is_first_count
+from broker.gate.outgoing import Outgoing
+from broker.gate.reason import Reason
+from broker.gate.state import NO_MEMORY, RecordState
+from broker.gate.trail import trail_line
+from schemas.envelope import Header, Headers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EchoPlan:
+    """What is the same for every change of one system and object under one map version."""
+
+    object: str
+    system: str
+    source: Header
+    type: Header
+    frame: bytes
+    fields: tuple[str, ...]
+    map_version: int
+    since_ms: int
+    until_ms: int
+    """Append times between which the system owns nothing of it."""
+
+
+def echo(
+    plan: EchoPlan,
+    state: RecordState | None,
+    key: bytes,
+    value: bytes | None,
+    headers: Headers,
+    position: Position,
+    received_ms: int,
+    gate_time_ms: int,
+) -> Outgoing | None:
+    """The line of the trail, or None: take the long way. Neither the record nor what is remembered of it changes."""
+    if state is None or value is None or value != state.value or not value.startswith(plan.frame):
+        return None
+    if state.memory is not NO_MEMORY or not plan.since_ms <= received_ms < plan.until_ms:
+        return None  # I7: a write that was held may stand there, and this may be that one sent again
+    name = event_id(plan.source, plan.type, headers)
+    if name is None or not is_first_count(event := name.decode()):
+        return None
+    return trail_line(
+        kind="echo",
+        object_name=plan.object,
+        key=key,
+        system=plan.system,
+        event_id=event,
+        position=position,
+        reason=Reason.ECHO.code,
+        fields=list(plan.fields),
+        revision=state.revision,
+        map_version=plan.map_version,
+        received_ms=received_ms,
+        gate_time_ms=gate_time_ms,
+    )
