@@ -5,12 +5,11 @@ Processor time is what is compared, since other work on the machine does not cha
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
+import psutil
 from confluent_kafka import Consumer, TopicPartition
 
 from benchmarks.rows import Measured, Row, at_least, at_most
@@ -80,12 +79,13 @@ def _mean(steps: list[Step], what: str) -> float:
 def _steps(world: BenchWorld) -> Iterator[Step]:
     pid = world.machine.supervisor.pid("gate")
     assert pid is not None
-    done, mark, used, since = 0, 0, _processor_s(pid), time.monotonic()
+    worker = psutil.Process(pid)
+    done, mark, used, since = 0, 0, _processor_s(worker), time.monotonic()
     for received in _received(world):
         done += received
         if done < mark + STEP and done < CHANGES:
             continue
-        now, spent, count = time.monotonic(), _processor_s(pid), done - mark
+        now, spent, count = time.monotonic(), _processor_s(worker), done - mark
         step = Step(count / (now - since), (spent - used) / count * 1e6, memory(world)[0])
         print(
             f"{done:,}: {step.per_s:.0f}/s, {step.processor_us:.1f} us, {step.resident_mib:.0f} MiB",
@@ -115,6 +115,6 @@ def _received(world: BenchWorld) -> Iterator[int]:
     raise TimeoutError(world.machine.supervisor.log_tail("gate"))
 
 
-def _processor_s(pid: int) -> float:
-    said = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
-    return (int(said[11]) + int(said[12])) / os.sysconf("SC_CLK_TCK")
+def _processor_s(worker: psutil.Process) -> float:
+    spent = worker.cpu_times()
+    return float(spent.user + spent.system)

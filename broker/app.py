@@ -36,9 +36,8 @@ class Gate(faust.App):
         return False  # there are no tables: nothing to recover, and not stopped
 
     def _create_directories(self) -> None:
-        self.conf.datadir.mkdir(
-            mode=0o700, parents=True, exist_ok=True
-        )  # it holds records; Faust makes no parents
+        # It holds records; Faust makes no parents.
+        self.conf.datadir.mkdir(mode=0o700, parents=True, exist_ok=True)
         super()._create_directories()
 
 
