@@ -60,13 +60,22 @@ class Maker:
         return self._made("shop" if foreign else "crm", number, number % self._keys, number)
 
     def half_echo(self, number: int) -> Made:
-        """The owner's change, and the same value, sent back by who was given it. `first_ones` must be there."""
-        generation, which = divmod(number // 2, self._keys)
-        system = "shop" if number % 2 else "crm"
-        return self._made(system, number, which, which + (generation + 1) * self._keys)
+        """The owner's change of every other record, and of those between the value in force, sent back by the shop.
+
+        `first_ones` must be there. No order between the two systems' topics is needed: an echo comes after its change
+        in life, and would be a violation if the gate met it before.
+        """
+        which = number % self._keys
+        if number % 2:
+            return self._made("shop", number, which, which)
+        return self._made("crm", number, which, number + self._keys)
+
+    def first_of_three(self, number: int) -> Made:
+        """The first change of every record where fields have three owners: who creates it sends what it owns."""
+        return self._made("crm", number - self._keys, number, number, FIELDS_OF["crm"])
 
     def three_owners(self, number: int) -> Made:
-        """Each owner's fields in turn, of the same record. `first_ones` must be there."""
+        """Each owner's fields in turn, of the same record. `first_of_three` must be there."""
         system = tuple(FIELDS_OF)[number % 3]
         return self._made(system, number, number // 3 % self._keys, number, FIELDS_OF[system])
 

@@ -38,7 +38,7 @@ def with_foreign(registry: FileRegistry) -> Work:
 
 
 def half_echo(registry: FileRegistry) -> Work:
-    """Every other record is the value just written, sent back by a system that was given it."""
+    """Every other record is a value in force, sent back by a system that was given it."""
     maker = Maker(registry)
     return Work("half of it echo", "echo", maker.half_echo, maker.first_ones, leaves=0.5)
 
@@ -46,4 +46,4 @@ def half_echo(registry: FileRegistry) -> Work:
 def three_owners(registry: FileRegistry) -> Work:
     """Fields of three owners: decode, merge, encode."""
     maker = Maker(registry)
-    return Work("fields of three owners", "merge", maker.three_owners, maker.first_ones)
+    return Work("fields of three owners", "merge", maker.three_owners, maker.first_of_three)
