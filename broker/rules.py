@@ -5,12 +5,12 @@ Pure: takes texts, opens nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from broker.gate.change import ObjectReader
 from broker.gate.echo import EchoPlan
-from broker.gate.express import ExpressPlan, changed_header
+from broker.gate.express import ExpressPlan, changed_header, listed_bits
 from broker.gate.project import Projection, projection_of
 from ownership.load import load_map
 from ownership.map import ObjectMap, OwnershipMap
@@ -18,7 +18,7 @@ from ownership.reading import readings
 from schemas.codec import Codec, frame
 from schemas.envelope import source_of
 from schemas.registry import FileRegistry
-from schemas.spans import blank_of, differences_of
+from schemas.spans import blank_of, differences_of, merging_of
 
 FOREVER_MS = 1 << 62
 
@@ -34,7 +34,7 @@ class Rules:
     projections: Mapping[str, tuple[Projection, ...]]
     """Object to what its restricted readers get."""
     express: Mapping[tuple[str, str], ExpressPlan]
-    """(system, object) to the plan of the short way, where one system owns every field; the last such time counts."""
+    """(system, object) to the plan of the short way, where the system owns fields; the last such time counts."""
     echoes: Mapping[tuple[str, str], EchoPlan]
     """The same for systems that own nothing of an object."""
 
@@ -86,11 +86,55 @@ def rules_of(documents: Mapping[str, str], version: int) -> Rules:
 
 
 def _expresses(entry: ObjectMap, reader: ObjectReader, version: int) -> Iterator[ExpressPlan]:
-    """A plan per time in which one system owns all of an object."""
+    """A plan per time and owner of an object; none where nobody owns a field, or values must be decoded."""
     for found, since_ms, until_ms in _terms(entry):
-        plan = _express(found, reader, version)
-        if plan is not None:
-            yield replace(plan, since_ms=since_ms, until_ms=until_ms)
+        contract, groups = reader.contract, _groups(found)
+        differences, blank = differences_of(contract), blank_of(contract)
+        if groups is None or differences is None or blank is None or contract.fields != found.fields:
+            continue
+        for place, (owner, _) in enumerate(groups):
+            own = frozenset(name for name in found.fields if found.owner_of(name) == owner)
+            if own and owner not in found.observed:
+                yield ExpressPlan(
+                    object=entry.name,
+                    system=owner,
+                    source=("ce_source", source_of(owner).encode()),
+                    type=("ce_type", f"{entry.name}.upsert".encode()),
+                    authoritative=("ce_type", f"{entry.name}.authoritative".encode()),
+                    frame=reader.frame,
+                    differences=differences,
+                    merging=None if found.sole_owner == owner else merging_of(contract, own),
+                    blank=blank,
+                    key_bit=_bits(found, {found.key_field}),
+                    own_bits=_bits(found, own),
+                    listed=listed_bits(found.fields),
+                    required_bits=_bits(found, contract.required),
+                    changed=changed_header(found.fields),
+                    groups=groups,
+                    place=place,
+                    creates=found.create == found.sole_owner == owner,
+                    since_ms=since_ms,
+                    until_ms=until_ms,
+                    words=(f"{entry.name}/".encode(), f"{owner}/".encode(), b"%d:" % version),
+                )
+
+
+def _groups(entry: ObjectMap) -> tuple[tuple[str, frozenset[str] | None], ...] | None:
+    """Whose fields are which, as `broker.gate.terms` orders a record's owners; None where a field is nobody's."""
+    if entry.sole_owner is not None:
+        return ((entry.sole_owner, None),)
+    of: dict[str, set[str]] = {}
+    for name in entry.fields:
+        owner = entry.owner_of(name)
+        if owner is None:
+            return None
+        of.setdefault(owner, set()).add(name)
+    rest = entry.system_of_record
+    return ((rest, None), *((owner, frozenset(of[owner])) for owner in sorted(of) if owner != rest))
+
+
+def _bits(entry: ObjectMap, names: Iterable[str]) -> int:
+    return sum(1 << entry.fields.index(name) for name in names)
 
 
 def _echoes(entry: ObjectMap, reader: ObjectReader, version: int) -> Iterator[EchoPlan]:
@@ -122,30 +166,3 @@ def _terms(entry: ObjectMap) -> Iterator[tuple[ObjectMap, int, int]]:
     ends = [since_ms for since_ms, _ in entry.later] + [FOREVER_MS]
     for (since_ms, found), until_ms in zip(terms, ends, strict=True):
         yield found, since_ms, until_ms
-
-
-def _express(entry: ObjectMap, reader: ObjectReader, version: int) -> ExpressPlan | None:
-    """The plan of the short way for an object's one owner; None where several own it, or values must be decoded."""
-    contract, owner = reader.contract, entry.sole_owner
-    differences, blank = differences_of(contract), blank_of(contract)
-    if differences is None or blank is None or owner is None or contract.fields != entry.fields:
-        return None
-    if owner in entry.observed:
-        return None
-    return ExpressPlan(
-        object=entry.name,
-        system=owner,
-        source=("ce_source", source_of(owner).encode()),
-        type=("ce_type", f"{entry.name}.upsert".encode()),
-        authoritative=("ce_type", f"{entry.name}.authoritative".encode()),
-        frame=reader.frame,
-        differences=differences,
-        blank=blank,
-        key_bit=1 << entry.fields.index(entry.key_field),
-        required_bits=sum(1 << place for place, name in enumerate(entry.fields) if name in contract.required),
-        changed=changed_header(entry.fields),
-        creates=entry.create == owner,
-        since_ms=0,
-        until_ms=FOREVER_MS,
-        words=(f"{entry.name}/".encode(), f"{owner}/".encode(), f"{owner}@".encode(), b"%d:" % version),
-    )

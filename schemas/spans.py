@@ -15,6 +15,8 @@ from schemas.contract import Contract
 
 Differences = Callable[[bytes, bytes], int | None]
 """(new value, one that was walked before) -> a bit per field that differs, the first field being 1; None = decode."""
+Merging = Callable[[bytes, bytes], tuple[int | None, bytes]]
+"""(new value, one that is there) -> the same bits, and the one that is there with some fields of the new one."""
 
 _TEXT, _NUMBER, _FLAG = range(3)
 _PLAIN = {"string": _TEXT, "int": _NUMBER, "long": _NUMBER, "boolean": _FLAG}
@@ -56,6 +58,25 @@ def differences_of(contract: Contract) -> Differences | None:
             return None
 
     return differences
+
+
+def merging_of(contract: Contract, taken: frozenset[str]) -> Merging | None:
+    """Puts the `taken` fields of a new value into one that is there; None for the contracts of `differences_of`.
+
+    Gives what encoding the merged record gives: a walk ends at what is not spelled as the codec spells it.
+    """
+    steps = _steps(contract)
+    if steps is None:
+        return None
+    bits = sum(1 << place for place, name in enumerate(contract.fields) if name in taken)
+
+    def merging(new: bytes, there: bytes) -> tuple[int | None, bytes]:
+        try:
+            return _merged(new, there, steps, bits)
+        except (IndexError, UnicodeDecodeError):
+            return None, there
+
+    return merging
 
 
 def blank_of(contract: Contract) -> Blank | None:
@@ -115,6 +136,32 @@ def _differences(new: bytes, walked: bytes, steps: tuple[_Step, ...]) -> int | N
         at = end
         bit <<= 1
     return differs if at == len(new) else None
+
+
+def _merged(new: bytes, there: bytes, steps: tuple[_Step, ...], taken: int) -> tuple[int | None, bytes]:
+    at = was = FRAME_LENGTH
+    differs, bit = 0, 1
+    parts = [there[:FRAME_LENGTH]]
+    for null, present, kind, _ in steps:
+        end = _end(new, at, null, present, kind)
+        if end < 0:
+            return None, there
+        span = new[at:end]
+        if there.startswith(span, was):  # a field tells where it ends: what begins alike is equal
+            was += end - at
+        else:
+            differs |= bit
+            begin, was = was, _end(there, was, null, present, kind)
+            if was < 0:
+                return None, there
+            if not taken & bit:
+                span = there[begin:was]
+        parts.append(span)
+        at = end
+        bit <<= 1
+    if at != len(new) or was != len(there):
+        return None, there
+    return differs, b"".join(parts)
 
 
 def _end(value: bytes, at: int, null: int, present: int, kind: int) -> int:

@@ -9,28 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from broker.gate.change import Position
-from broker.gate.express import event_id, is_first_count
+from broker.gate.express import Plan, event_id, is_first_count
 from broker.gate.outgoing import Outgoing
 from broker.gate.reason import Reason
 from broker.gate.state import NO_MEMORY, RecordState
 from broker.gate.trail import trail_line
-from schemas.envelope import Header, Headers
+from schemas.envelope import ALL_FIELDS, Headers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EchoPlan:
-    """What is the same for every change of one system and object under one map version."""
+class EchoPlan(Plan):
+    """For a system that owns nothing of an object."""
 
-    object: str
-    system: str
-    source: Header
-    type: Header
-    frame: bytes
     fields: tuple[str, ...]
     map_version: int
-    since_ms: int
-    until_ms: int
-    """Append times between which the system owns nothing of it."""
 
 
 def echo(
@@ -46,10 +38,10 @@ def echo(
     """The line of the trail, or None: take the long way. Neither the record nor what is remembered of it changes."""
     if state is None or value is None or value != state.value or not value.startswith(plan.frame):
         return None
-    if state.memory is not NO_MEMORY or not plan.since_ms <= received_ms < plan.until_ms:
+    if state.memory is not NO_MEMORY:
         return None  # I7: a write that was held may stand there, and this may be that one sent again
-    name = event_id(plan.source, plan.type, headers)
-    if name is None or not is_first_count(event := name.decode()):
+    name = event_id(plan, headers, received_ms)
+    if name is None or headers[5][1] != ALL_FIELDS or not is_first_count(event := name.decode()):
         return None
     return trail_line(
         kind="echo",

@@ -1,4 +1,4 @@
-"""The short way for most changes: the one owner of everything creates a record, or sends a newer full image of it.
+"""The short way for most changes: an owner creates a record that is all its own, or sends newer values of its fields.
 
 Pure. One straight function from the record's bytes to the new revision, without decoding values or making objects per
 field. It gives exactly what the long way (read, decide, route) gives, or None: then the long way is taken. A property
@@ -14,42 +14,58 @@ from functools import lru_cache
 
 from broker.gate.fields import Standing, standing
 from broker.gate.outgoing import Destination, Outgoing
-from broker.gate.state import NO_MEMORY, RecordState, remembered
+from broker.gate.state import NO_MEMORY, Memory, Owners, RecordState, remembered
+from schemas.authoritative import format_owners
 from schemas.codec import VALUE_LENGTH_MAX
-from schemas.envelope import HEADER_LENGTH_MAX, Header, Headers, parse_time_ms
-from schemas.spans import Blank, Differences
+from schemas.envelope import ALL_FIELDS, HEADER_LENGTH_MAX, Header, Headers, field_set, parse_time_ms
+from schemas.spans import Blank, Differences, Merging
 from schemas.version import plainly_newer
 
 _UTC_MS = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z").fullmatch
 _SPECVERSION = ("ce_specversion", b"1.0")
-_FULL = ("ce_fields", b"*")
 _GATE = ("ce_source", b"/solesource")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExpressPlan:
-    """What is the same for every change of one system and object under one map version."""
+class Plan:
+    """What is the same for every change of one system and object under one map version, on whatever short way."""
 
     object: str
     system: str
     source: Header
     type: Header
+    frame: bytes
+    since_ms: int
+    until_ms: int
+    """Append times between which these terms are in force."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpressPlan(Plan):
+    """For a system that owns fields of an object, all of whose fields are owned."""
+
     authoritative: Header
     """`ce_type` of what the gate writes."""
-    frame: bytes
     differences: Differences
+    merging: Merging | None
+    """Puts the system's fields into the record; None where it owns all: then its own bytes are the record."""
     blank: Blank
     key_bit: int
+    own_bits: int
+    """Fields of the system: a change lists all of them, and differs in no other."""
+    listed: Callable[[bytes], int]
+    """Fields that `ce_fields` lists, as bits; 0 = only the long way can tell."""
     required_bits: int
     """Fields that cannot be null: a new record sets them."""
     changed: Callable[[int], Header]
     """`ce_changed` of a set of fields, as bits."""
-    words: tuple[bytes, bytes, bytes, bytes]
-    """What `ce_id`, `ce_causationid`, `ce_owners` and `ce_decision` begin with."""
+    groups: tuple[tuple[str, frozenset[str] | None], ...]
+    """Whose fields are which, in the order of a record's owners."""
+    place: int
+    """The system's among `groups`."""
+    words: tuple[bytes, bytes, bytes]
+    """What `ce_id`, `ce_causationid` and `ce_decision` begin with."""
     creates: bool
-    since_ms: int
-    until_ms: int
-    """Append times between which these terms are in force."""
 
 
 def changed_header(fields: Sequence[str]) -> Callable[[int], Header]:
@@ -63,6 +79,22 @@ def changed_header(fields: Sequence[str]) -> Callable[[int], Header]:
     return named
 
 
+def listed_bits(fields: Sequence[str]) -> Callable[[bytes], int]:
+    """The fields of a record that `ce_fields` lists, by their bits; 0 for a text that only the long way can read."""
+
+    @lru_cache(maxsize=4096)
+    def listed(text: bytes) -> int:
+        if text == ALL_FIELDS:
+            return (1 << len(fields)) - 1
+        if not text or len(text) > HEADER_LENGTH_MAX or not text.isascii():
+            return 0
+        names = field_set(text)
+        known = sum(1 << place for place, name in enumerate(fields) if name in names)
+        return known if names.issubset(fields) else 0
+
+    return listed
+
+
 def express(
     plan: ExpressPlan,
     state: RecordState | None,
@@ -74,36 +106,63 @@ def express(
     """(state after, new revision), or None: take the long way. `state` None = there is no such record yet."""
     if value is None or len(value) > VALUE_LENGTH_MAX or not value.startswith(plan.frame):
         return None
-    name = event_id(plan.source, plan.type, headers)
-    if name is None or not plan.since_ms <= received_ms < plan.until_ms:
+    name = event_id(plan, headers, received_ms)
+    if name is None:
         return None
-    event = name.decode()
-    owners = ((plan.system, event, None),)  # I1: the only owner's own bytes
-    if state is None:
-        if not (plan.creates and key.isascii() and 0 < len(key) <= 512 and is_first_count(event)):
-            return None
-        changed = plan.differences(value, plan.blank.of(key))
-        if changed is None or changed & plan.key_bit:
-            return None
-        after = RecordState(value, 1, owners)
-        return after, _revision(plan, key, after, headers[4], name, changed | plan.required_bits, received_ms)
-    current = state.value
-    if current is None or not current.startswith(plan.frame) or not _follows(plan, state, event):
+    listed = plan.listed(headers[5][1])
+    if plan.own_bits & ~listed:
         return None
-    changed = plan.differences(value, current)
-    if not changed or changed & plan.key_bit:  # the record's own key stands in its value
+    found = (
+        _created(plan, key, value, name)
+        if state is None
+        else _changed(plan, state, value, name, listed, received_ms)
+    )
+    if found is None:
         return None
-    recent = remembered(state.recent, current, received_ms)
-    after = RecordState(value, state.revision + 1, owners, recent, state.memory, state.older)  # I4
+    after, changed = found
     return after, _revision(plan, key, after, headers[4], name, changed, received_ms)
 
 
-def event_id(source: Header, kind: Header, headers: Headers) -> bytes | None:
-    """The event id of a change with just the six headers in their usual order; None for any other."""
-    if len(headers) != 6:
+def _created(plan: ExpressPlan, key: bytes, value: bytes, name: bytes) -> tuple[RecordState, int] | None:
+    event = name.decode()
+    if not (plan.creates and key.isascii() and 0 < len(key) <= 512 and is_first_count(event)):
         return None
-    version, identity, sent_by, of, at, fields = headers
-    if version != _SPECVERSION or sent_by != source or of != kind or fields != _FULL:
+    changed = plan.differences(value, plan.blank.of(key))
+    if changed is None or changed & plan.key_bit:
+        return None
+    return RecordState(value, 1, ((plan.system, event, None),)), changed | plan.required_bits
+
+
+def _changed(
+    plan: ExpressPlan, state: RecordState, value: bytes, name: bytes, listed: int, received_ms: int
+) -> tuple[RecordState, int] | None:
+    current = state.value
+    if current is None or not current.startswith(plan.frame):
+        return None
+    owners = _owners(plan, state, name.decode())
+    if owners is None:
+        return None
+    if plan.merging is None:
+        differs = plan.differences(value, current)  # I1: the only owner's own bytes
+    else:
+        differs, value = plan.merging(value, current)  # I1: the owner's bytes of its own fields
+    if differs is None:
+        return None
+    changed = differs & listed
+    if (
+        not changed or changed & plan.key_bit or changed & ~plan.own_bits
+    ):  # its own key stands in a record's value
+        return None
+    recent = remembered(state.recent, current, received_ms)
+    return RecordState(value, state.revision + 1, owners, recent, state.memory, state.older), changed  # I4
+
+
+def event_id(plan: Plan, headers: Headers, received_ms: int) -> bytes | None:
+    """The event id of a change with just the six headers in their usual order; None for any other."""
+    if len(headers) != 6 or not plan.since_ms <= received_ms < plan.until_ms:
+        return None
+    version, identity, source, kind, at, fields = headers
+    if version != _SPECVERSION or source != plan.source or kind != plan.type or fields[0] != "ce_fields":
         return None
     name, event = identity
     named, time = at
@@ -123,18 +182,27 @@ def _is_time(second: bytes) -> bool:
     return True
 
 
-def _follows(plan: ExpressPlan, state: RecordState, event: str) -> bool:
-    """Whether the record is wholly this system's, nothing waits on it, and the event is newer than the last one."""
-    owners = state.owners
-    owner, last, fields = owners[0] if len(owners) == 1 else ("", "", None)
-    if fields is not None or owner != plan.system:
-        return False
-    memory = state.memory
-    if memory is not NO_MEMORY and (
-        memory.proposals or memory.parked or memory.held.get(plan.system) == event
-    ):
-        return False
-    return plainly_newer(event, last) or (is_first_count(event) and standing(event, last) is Standing.NEWER)
+def _owners(plan: ExpressPlan, state: RecordState, event: str) -> Owners | None:
+    """The owners after this event; None where they are not today's, something waits, or the event is not news."""
+    owners, place, system = state.owners, plan.place, plan.system
+    if len(owners) != len(plan.groups):
+        return None
+    for (owner, _, fields), (of_today, theirs) in zip(owners, plan.groups, strict=True):
+        if owner != of_today or fields != theirs:
+            return None
+    last = owners[place][1]
+    if state.memory is not NO_MEMORY and _waits(state.memory, system, event, last):
+        return None
+    if plainly_newer(event, last) or (is_first_count(event) and standing(event, last) is Standing.NEWER):
+        return (*owners[:place], (system, event, plan.groups[place][1]), *owners[place + 1 :])
+    return None
+
+
+def _waits(memory: Memory, system: str, event: str, last: str) -> bool:
+    """Whether what is remembered of a record has a say in a change of the system; `last` = its last accepted one."""
+    if memory.proposals or memory.parked or memory.held.get(system) == event:
+        return True
+    return bool(memory.former) and not last  # I4: it may have said this in an earlier term
 
 
 def is_first_count(event: str) -> bool:
@@ -151,10 +219,8 @@ def _revision(
     changed: int,
     received_ms: int,
 ) -> Outgoing:
-    number, owner = b"%d" % after.revision, event
-    if b"%" in event or b";" in event or b"=" in event:
-        owner = event.replace(b"%", b"%25").replace(b";", b"%3B").replace(b"=", b"%3D")
-    identity, causation, owners, decision = plan.words
+    number = b"%d" % after.revision
+    identity, causation, decision = plan.words
     headers = [  # joined, not formatted: that takes half the time
         _SPECVERSION,
         ("ce_id", identity + key + b"@" + number),
@@ -164,7 +230,7 @@ def _revision(
         ("ce_causationid", causation + event),
         ("ce_revision", number),
         plan.changed(changed),
-        ("ce_owners", owners + owner),
+        ("ce_owners", format_owners(after.owners)),
         ("ce_decision", decision + b"%d" % received_ms),
     ]
     return Outgoing(Destination.AUTHORITATIVE, key, after.value, headers, plan.object)

@@ -19,7 +19,7 @@ from schemas.contract import make_contract
 from schemas.envelope import change_headers
 from schemas.errors import SchemaError
 from schemas.keys import partition_of
-from schemas.spans import blank_of, differences_of
+from schemas.spans import blank_of, differences_of, merging_of
 
 MAP = Path(__file__).parents[2] / "benchmarks" / "map"
 RULES = rules_of({path.name: path.read_text() for path in MAP.iterdir() if path.suffix != ".py"}, 7)
@@ -213,3 +213,27 @@ def test_what_is_walked_can_be_decoded(
             1 << bit for bit, name in enumerate(CONTRACT.fields) if decoded[name] != other[name]
         )
         assert differences(given_, given_) == 0
+
+
+@given(walked, walked, st.sets(st.sampled_from(CONTRACT.fields)), st.binary(max_size=3), st.integers(0, 800))
+def test_what_is_merged_is_what_encoding_gives(
+    record: dict[str, Any], there: dict[str, Any], taken: set[str], noise: bytes, place: int
+) -> None:
+    merging = merging_of(CONTRACT, frozenset(taken))
+    assert merging is not None
+    given_, known = CODEC.encode(300, record), CODEC.encode(300, there)
+    place = 5 + place % (2 * len(given_))  # half of the time nothing is spoiled
+    for new, old in (
+        (given_, known),
+        (given_[:place] + noise + given_[place + len(noise) :], known),
+        (known, given_[:place]),
+    ):
+        differs, merged = merging(new, old)
+        if differs is None:
+            assert merged == old
+            continue
+        told, before = CODEC.decode(new), CODEC.decode(old)
+        assert merged == CODEC.encode(300, before | {name: told[name] for name in taken})
+        assert differs == sum(
+            1 << bit for bit, name in enumerate(CONTRACT.fields) if told[name] != before[name]
+        )

@@ -245,3 +245,98 @@ BRAKE = Reasserted(system="erp", field="name", count=1, last_ms=1, pending=True)
 def test_what_waits_beside_the_record(memory: Memory, *, taken: bool) -> None:
     short = Short()
     assert (short.taken(short.state(memory=memory)) is not None) is taken
+
+
+class Shared(Short):
+    """The plan of an owner beside another one."""
+
+    def __init__(self, system: str = "erp") -> None:
+        self.bench = Bench(rules=rules_of(map_texts(object_document(), [FLAT]), 7))
+        self.plan = self.bench.rules.express[system, "customer"]
+
+    def state(self, **changed: Any) -> RecordState:
+        limit = frozenset({"credit_limit"})
+        owners = (("crm", "seq:0:0001", None), ("erp", "seq:0:0005", limit))
+        return RecordState(self.value(), 4, owners)._replace(**changed)
+
+    def sent(
+        self, fields: bytes, event: bytes = b"seq:0:0006", state: RecordState | None = None, **values: Any
+    ) -> Any:
+        headers = headers_of(event, source=self.plan.source, fields=("ce_fields", fields))
+        return self.taken(state or self.state(), headers=headers, value=self.value(**values))
+
+
+def test_an_owner_beside_another_one_has_its_fields_put_into_the_record() -> None:
+    erp, crm = Shared(), Shared("crm")
+    after, outgoing = erp.sent(b"credit_limit", name="not the ERP's", credit_limit=9)
+    assert after.value == outgoing.body == erp.value(credit_limit=9)
+    assert after.owners == (("crm", "seq:0:0001", None), ("erp", "seq:0:0006", frozenset({"credit_limit"})))
+    headers = dict(outgoing.headers)
+    assert headers["ce_owners"] == b"crm@seq:0:0001;erp@seq:0:0006=credit_limit"
+    assert headers["ce_changed"] == b"credit_limit" and headers["ce_causationid"] == b"erp/seq:0:0006"
+    assert (after.revision, after.recent[-1][1]) == (5, erp.value())
+    full, _ = crm.sent(b"*", name="Eve", phone="1")
+    assert full.value == crm.value(name="Eve", phone="1") and full.owners[1] == erp.state().owners[1]
+
+
+@pytest.mark.parametrize(
+    ("fields", "values"),
+    [
+        (b"*", {"name": "Eve", "credit_limit": 9}),
+        (b"credit_limit,name", {"name": "Eve", "credit_limit": 9}),
+        (b"name", {"name": "Eve", "credit_limit": 9}),
+        (b"credit_limit,other", {"credit_limit": 9}),
+        (b"credit_limit", {"name": "Eve"}),
+        (b"*,credit_limit", {"credit_limit": 9}),
+        (b"", {"credit_limit": 9}),
+        (b"\xff", {"credit_limit": 9}),
+        (None, {"credit_limit": 9}),
+    ],
+)
+def test_what_an_owner_beside_another_one_must_list(fields: Any, values: Any) -> None:
+    assert Shared().sent(fields, **values) is None
+
+
+def test_fields_of_others_may_come_back_beside_its_own() -> None:
+    erp = Shared()
+    for fields in (b"*", b"credit_limit,name", b"name,credit_limit,name", b"customer_id,credit_limit"):
+        after, outgoing = erp.sent(fields, credit_limit=9)
+        assert (
+            after.value == erp.value(credit_limit=9)
+            and dict(outgoing.headers)["ce_changed"] == b"credit_limit"
+        )
+
+
+def test_the_key_is_of_this_record_where_it_is_listed() -> None:
+    erp, crm = Shared(), Shared("crm")
+    assert crm.sent(b"*", customer_id="C-2", name="Eve") is None
+    assert erp.sent(b"customer_id,credit_limit", customer_id="C-2", credit_limit=9) is None
+    after, _ = erp.sent(b"credit_limit", customer_id="C-2", credit_limit=9)
+    assert after.value == erp.value(credit_limit=9), "what is not listed is not read"
+
+
+def test_whose_the_fields_are_is_as_today() -> None:
+    erp, limit = Shared(), frozenset({"credit_limit"})
+    crm = ("crm", "seq:0:0001", None)
+    others = frozenset({"credit_limit", "phone"})
+    for owners in ((crm,), (crm, ("billing", "seq:0:0005", limit)), (crm, ("erp", "seq:0:0005", others)), ()):
+        assert erp.sent(b"credit_limit", credit_limit=9, state=erp.state(owners=owners)) is None, owners
+    assert erp.sent(b"credit_limit", b"seq:0:0005", credit_limit=9) is None, "its own last event counts"
+    first, _ = erp.sent(
+        b"credit_limit", b"seq:0:0001", credit_limit=9, state=erp.state(owners=(crm, ("erp", "", limit)))
+    )
+    assert first.owners[1] == ("erp", "seq:0:0001", limit)
+
+
+def test_what_it_said_in_an_earlier_term_only_the_long_way_knows() -> None:
+    former = Memory(former=(("crm", "seq:0:0007", frozenset({"name"})),))
+    short = Short()
+    never_since = short.state(owners=(("crm", "", None),), memory=former)
+    assert short.taken(never_since) is None
+    assert short.taken(short.state(memory=former)) is not None
+
+
+def test_creating_where_fields_have_several_owners_takes_the_long_way() -> None:
+    crm = Shared("crm")
+    headers = headers_of(b"seq:0:0002", fields=("ce_fields", b"*"))
+    assert crm.taken(None, headers=headers) is None

@@ -106,10 +106,13 @@ def test_an_exception_for_the_whole_object_ends_with_its_rights() -> None:
     assert last.former["name"] == {"crm", "billing"}
 
 
-def test_the_short_way_is_for_the_terms_that_have_one_owner() -> None:
+def test_the_short_way_goes_by_the_terms() -> None:
     document = object_document(fields={}, handover=[handover("name", "erp", 2), handover("name", "crm", 4)])
-    (plan,) = rules_of(map_texts(document, [FLAT]), 1).express.values()
-    assert (plan.since_ms, plan.until_ms) == (JAN + 3 * DAY, FOREVER_MS)
+    plans = rules_of(map_texts(document, [FLAT]), 1).express
+    crm, erp = plans["crm", "customer"], plans["erp", "customer"]
+    assert (crm.since_ms, crm.until_ms) == (JAN + 3 * DAY, FOREVER_MS) and crm.merging is None
+    assert (erp.since_ms, erp.until_ms) == (JAN + DAY, JAN + 3 * DAY) and erp.merging is not None
+    assert erp.groups == (("crm", None), ("erp", frozenset({"name"}))) and not erp.creates
     document = object_document(fields={}, handover=[handover("*", "erp", 2)])
     plans = rules_of(map_texts(document, [FLAT]), 1).express
     assert plans["crm", "customer"].until_ms == plans["erp", "customer"].since_ms == JAN + DAY
