@@ -23,6 +23,7 @@ from mode import Service
 from broker import topics
 from broker.access import KafkaAccess
 from broker.lane.boot import cluster, environment
+from broker.lane.cycles import look_for_all_cycles
 from broker.lane.disk import StatesOnDisk
 from broker.lane.generations import Generations
 from broker.lane.judged import Judged
@@ -285,9 +286,14 @@ class Lane(Service):
                         LEAVE_STATUS
                     )  # nothing in this process is to be believed; the supervisor starts another
                 await asyncio.sleep(min(0.2 * 2 ** min(failures, 6), 5.0))
+                look_for_all_cycles()
 
     async def close(self, numbers: Collection[int]) -> None:
-        """Let go of slots after the batch each has in hand."""
+        """Let go of slots after the batch each has in hand, and of what they held in memory."""
+        await self._end(numbers)
+        look_for_all_cycles()
+
+    async def _end(self, numbers: Collection[int]) -> None:
         leaving = [self.slots.pop(number) for number in numbers if number in self.slots]
         for slot, _ in leaving:
             slot.stop()
