@@ -24,6 +24,8 @@ from schemas.version import plainly_newer
 _UTC_MS = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z").fullmatch
 _SPECVERSION = ("ce_specversion", b"1.0")
 _GATE = ("ce_source", b"/solesource")
+Groups = tuple[tuple[str, frozenset[str] | None], ...]
+"""(system, its fields) as a record's owners have them; None = every field not named elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +61,7 @@ class ExpressPlan(Plan):
     """Fields that cannot be null: a new record sets them."""
     changed: Callable[[int], Header]
     """`ce_changed` of a set of fields, as bits."""
-    groups: tuple[tuple[str, frozenset[str] | None], ...]
+    groups: Groups
     """Whose fields are which, in the order of a record's owners."""
     place: int
     """The system's among `groups`."""
@@ -184,18 +186,25 @@ def _is_time(second: bytes) -> bool:
 
 def _owners(plan: ExpressPlan, state: RecordState, event: str) -> Owners | None:
     """The owners after this event; None where they are not today's, something waits, or the event is not news."""
-    owners, place, system = state.owners, plan.place, plan.system
-    if len(owners) != len(plan.groups):
+    owners, groups, place, system = state.owners, plan.groups, plan.place, plan.system
+    if len(owners) != len(groups) or (len(groups) > 1 and not _as_today(owners, groups)):
         return None
-    for (owner, _, fields), (of_today, theirs) in zip(owners, plan.groups, strict=True):
-        if owner != of_today or fields != theirs:
-            return None
-    last = owners[place][1]
+    owner, last, fields = owners[place]
+    if owner != system or fields != groups[place][1]:
+        return None
     if state.memory is not NO_MEMORY and _waits(state.memory, system, event, last):
         return None
     if plainly_newer(event, last) or (is_first_count(event) and standing(event, last) is Standing.NEWER):
-        return (*owners[:place], (system, event, plan.groups[place][1]), *owners[place + 1 :])
+        mine = (system, event, fields)
+        return (mine,) if len(groups) == 1 else (*owners[:place], mine, *owners[place + 1 :])
     return None
+
+
+def _as_today(owners: Owners, groups: Groups) -> bool:
+    return all(
+        owner == today and fields == its
+        for (owner, _, fields), (today, its) in zip(owners, groups, strict=True)
+    )
 
 
 def _waits(memory: Memory, system: str, event: str, last: str) -> bool:

@@ -327,7 +327,8 @@ class StatesOnDisk:
                 number = self._replaced.put(batch, state, taken.gate_time_ms)
                 _put(batch, marked, name + key, state, number)
                 if state.recent:
-                    its[key] = state._replace(recent=(), older=self._replaced.older(number))
+                    value, revision, owners, _, memory, _ = state  # `_replace` takes three times as long
+                    its[key] = RecordState(value, revision, owners, (), memory, self._replaced.older(number))
                 done += 1
                 if done % SLICE == 0:
                     await asyncio.sleep(0)

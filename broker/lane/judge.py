@@ -34,7 +34,7 @@ from broker.gate.state import NO_RECORD, RecordState
 from broker.gate.trail import trail_line
 from broker.gate.watch import Watch, watched
 from broker.lane import alarms
-from broker.lane.judged import Judged, LogRecord, NotDecided, revision_bytes
+from broker.lane.judged import Judged, LogRecord, NotDecided, revision_parts
 from broker.lane.ledger import chain_of
 from broker.lane.memory import Shelf, SlotMemory
 from broker.lane.misrouted import is_placed, placed
@@ -223,7 +223,7 @@ class Judge:
         after, outgoing = taken
         source.pending[key] = after
         judged.outgoing.append((outgoing, source.shelf[1]))
-        judged.decisions.append(b"%b/%d|accepted||%b" % (source.name, record.offset, revision_bytes(after)))
+        judged.decisions += (b"%b/%d|accepted||" % (source.name, record.offset), *revision_parts(after))
         return True
 
     def _echoed(self, source: _Input, plan: EchoPlan, judged: Judged, record: LogRecord) -> bool:
@@ -254,7 +254,9 @@ class Judge:
         judged.reasons[change.object, change.system, outcome, reason] += 1
         place = change.position
         said = f"{place.topic}/{place.partition}/{place.offset}|{outcome}|{reason}|".encode()
-        judged.decisions.append(said + revision_bytes(decision.state) if decision.writes else said)
+        judged.decisions.append(said)
+        if decision.writes:
+            judged.decisions += revision_parts(decision.state)
 
     def _command(
         self, rules: Rules, judged: Judged, record: LogRecord, shelf: Shelf, fault: Fault | None

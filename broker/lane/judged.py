@@ -31,7 +31,7 @@ class Judged:
     reasons: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     """(object, system, outcome, reason) of what took the long way."""
     decisions: list[bytes] = field(default_factory=list)
-    """What was decided, record by record: position, outcome, reason, revision, value."""
+    """What was decided, record by record: position, outcome, reason, revision, value; in pieces."""
     commands: int = 0
     revisions: int = 0
     ledger: dict[str, Any] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class LogRecord(Protocol):
     headers: tuple[tuple[str, bytes], ...]
 
 
-def revision_bytes(state: RecordState) -> bytes:
+def revision_parts(state: RecordState) -> tuple[bytes, bytes]:
     """How a new revision enters the digest of a batch; with its length, so that no two batches read alike."""
     value = state.value
-    return b"%d|%d|%b" % (state.revision, -1 if value is None else len(value), value or b"")
+    return b"%d|%d|" % (state.revision, -1 if value is None else len(value)), value or b""

@@ -6,7 +6,7 @@ Pure. Within a partition the offset alone rules, even where the broker's clock s
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from operator import itemgetter
+from itertools import accumulate, chain
 from typing import Any
 
 BATCH_RECORDS_MAX = 3000
@@ -28,14 +28,13 @@ def in_order(partitions: Iterable[Sequence[Any]]) -> Sequence[Any]:
     fetched = [records for records in partitions if records]
     if len(fetched) == 1:
         return fetched[0]
-    placed: list[tuple[int, str, int, int, Any]] = []
+    fetched.sort(key=lambda records: (records[0].topic, records[0].partition))
+    latest: list[int] = []
     for records in fetched:
-        latest = 0
-        for record in records:
-            latest = max(latest, record.timestamp)
-            placed.append((latest, record.topic, record.partition, record.offset, record))
-    placed.sort(key=itemgetter(0, 1, 2, 3))
-    return [record for *_, record in placed]
+        latest += accumulate([record.timestamp for record in records], max)
+    together = list(chain.from_iterable(fetched))
+    # Sorting keeps what is equal as it stands: by topic, partition and offset.
+    return [together[place] for place in sorted(range(len(together)), key=latest.__getitem__)]
 
 
 def batches(records: Sequence[Any], most: int = BATCH_RECORDS_MAX) -> Iterator[Sequence[Any]]:
