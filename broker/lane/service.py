@@ -285,13 +285,14 @@ class Lane(Service):
                     os._exit(
                         LEAVE_STATUS
                     )  # nothing in this process is to be believed; the supervisor starts another
-                await asyncio.sleep(min(0.2 * 2 ** min(failures, 6), 5.0))
-                look_for_all_cycles()
+            await asyncio.sleep(min(0.2 * 2 ** min(failures, 6), 5.0))
+            look_for_all_cycles()  # not before the error is forgotten, whose trace holds all of the slot
 
     async def close(self, numbers: Collection[int]) -> None:
         """Let go of slots after the batch each has in hand, and of what they held in memory."""
-        await self._end(numbers)
-        look_for_all_cycles()
+        if numbers:
+            await self._end(numbers)
+            look_for_all_cycles()
 
     async def _end(self, numbers: Collection[int]) -> None:
         leaving = [self.slots.pop(number) for number in numbers if number in self.slots]

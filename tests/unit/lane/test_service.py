@@ -7,6 +7,9 @@ import gc
 import weakref
 from typing import Any, cast
 
+import pytest
+
+from broker.lane import service
 from broker.lane.cycles import look_for_cycles
 from broker.lane.service import Lane
 
@@ -52,3 +55,39 @@ def test_nothing_stays_in_memory_of_slots_that_were_closed() -> None:
         assert client() is None
     finally:
         gc.enable()
+
+
+class Failing(Slot):
+    """Breaks while it holds a client, and after that works."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.beat = 0.0
+        self.clients: list[weakref.ref[Client]] = []
+        self.left: list[bool] = []
+
+    async def run(self) -> None:
+        self.left = [client() is not None for client in self.clients]
+        client = Client()
+        self.clients.append(weakref.ref(client))
+        if len(self.clients) == 1:
+            gc.collect()  # it is old: a look at the youngest objects would not find it
+            raise RuntimeError(client)
+
+
+def test_nothing_stays_in_memory_of_a_slot_that_broke() -> None:
+    slot = Failing()
+    gc.disable()
+    try:
+        asyncio.run(Lane._keep_open(cast("Any", Lane.__new__(Lane)), cast("Any", slot)))
+    finally:
+        gc.enable()
+    assert len(slot.clients) == 2 and slot.left == [False]
+
+
+def test_who_has_no_slot_to_close_looks_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As at every start: nothing was assigned before."""
+    lane = cast("Any", Lane.__new__(Lane))
+    lane.slots, lane._projectors = {}, {}
+    monkeypatch.setattr(service, "look_for_all_cycles", None)  # whoever calls it fails
+    asyncio.run(Lane.close(lane, set()))
