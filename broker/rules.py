@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from broker.gate.change import ObjectReader
 from broker.gate.echo import EchoPlan
-from broker.gate.express import ExpressPlan, changed_header, listed_bits
+from broker.gate.express import ExpressPlan, Groups, changed_header, listed_bits
 from broker.gate.project import Projection, projection_of
 from ownership.load import load_map
 from ownership.map import ObjectMap, OwnershipMap
@@ -87,10 +87,14 @@ def rules_of(documents: Mapping[str, str], version: int) -> Rules:
 
 def _expresses(entry: ObjectMap, reader: ObjectReader, version: int) -> Iterator[ExpressPlan]:
     """A plan per time and owner of an object; none where nobody owns a field, or values must be decoded."""
+    contract = reader.contract
+    differences, blank = differences_of(contract), blank_of(contract)
+    if differences is None or blank is None or contract.fields != entry.fields:
+        return
+    listed, changed = listed_bits(entry.fields), changed_header(entry.fields)
     for found, since_ms, until_ms in _terms(entry):
-        contract, groups = reader.contract, _groups(found)
-        differences, blank = differences_of(contract), blank_of(contract)
-        if groups is None or differences is None or blank is None or contract.fields != found.fields:
+        groups = _groups(found)
+        if groups is None:
             continue
         for place, (owner, _) in enumerate(groups):
             own = frozenset(name for name in found.fields if found.owner_of(name) == owner)
@@ -107,9 +111,9 @@ def _expresses(entry: ObjectMap, reader: ObjectReader, version: int) -> Iterator
                     blank=blank,
                     key_bit=_bits(found, {found.key_field}),
                     own_bits=_bits(found, own),
-                    listed=listed_bits(found.fields),
+                    listed=listed,
                     required_bits=_bits(found, contract.required),
-                    changed=changed_header(found.fields),
+                    changed=changed,
                     groups=groups,
                     place=place,
                     creates=found.create == found.sole_owner == owner,
@@ -119,7 +123,7 @@ def _expresses(entry: ObjectMap, reader: ObjectReader, version: int) -> Iterator
                 )
 
 
-def _groups(entry: ObjectMap) -> tuple[tuple[str, frozenset[str] | None], ...] | None:
+def _groups(entry: ObjectMap) -> Groups | None:
     """Whose fields are which, as `broker.gate.terms` orders a record's owners; None where a field is nobody's."""
     if entry.sole_owner is not None:
         return ((entry.sole_owner, None),)

@@ -105,12 +105,9 @@ class Judge:
                 source = inputs[place] = self._input(rules, judged, *place)
             source.read_to = record.offset + 1
             judged.gate_time_ms = max(judged.gate_time_ms, record.timestamp)
-            if source.plan is not None and not fault and self._expressed(source, source.plan, judged, record):
-                continue
-            if (
-                source.echoes is not None
-                and not fault
-                and self._echoed(source, source.echoes, judged, record)
+            if not fault and (
+                (source.plan is not None and self._expressed(source, source.plan, judged, record))
+                or (source.echoes is not None and self._echoed(source, source.echoes, judged, record))
             ):
                 continue
             if source.system is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,21 +20,12 @@ from schemas.envelope import change_headers
 from schemas.errors import SchemaError
 from schemas.keys import partition_of
 from schemas.spans import blank_of, differences_of, merging_of
+from tests.gate_parts import Record
 
 MAP = Path(__file__).parents[2] / "benchmarks" / "map"
 RULES = rules_of({path.name: path.read_text() for path in MAP.iterdir() if path.suffix != ".py"}, 7)
 LONG = replace(RULES, express={}, echoes={})
 FIELDS = ("name", "email", "phone", "street", "city", "postcode", "notes")
-
-
-class Record(NamedTuple):
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: list[tuple[str, bytes]]
 
 
 values = st.one_of(st.none(), st.sampled_from(["", "a", "b", "é", "x" * 70, "y" * 9000]))
@@ -74,7 +65,7 @@ def records(draw: Any, offset: int) -> Record:
         1_764_000_000_000 + offset * 1000,
         key.encode(),
         None if deletes else value[: len(value) - cut],
-        headers,
+        tuple(headers),
     )
 
 
@@ -86,7 +77,7 @@ def histories(draw: Any) -> list[Record]:
         made = draw(records(offset))
         if history and draw(st.integers(0, 2)) == 0:
             of = draw(st.sampled_from(history))
-            made = made._replace(key=of.key, value=of.value, partition=of.partition)
+            made = replace(made, key=of.key, value=of.value, partition=of.partition)
         history.append(made)
     return history
 
@@ -122,7 +113,7 @@ def test_the_short_way_is_taken_where_it_can_be() -> None:
         )
         place = partition_of(b"A-1", 4)
         record = Record(
-            "changes.crm.account", place, offset, 1_764_000_000_000 + offset, b"A-1", value, headers
+            "changes.crm.account", place, offset, 1_764_000_000_000 + offset, b"A-1", value, tuple(headers)
         )
         judged = judge.judge(RULES, [record])
         judge.keep(judged)
@@ -141,7 +132,7 @@ def test_an_echo_takes_the_short_way_where_it_can(monkeypatch: pytest.MonkeyPatc
             event_id=event, system=system, object_name="account", time_ms=1_764_000_000_000, fields=None
         )
         at = 1_764_000_000_000 + offset
-        return Record(f"changes.{system}.account", place, offset, at, b"A-1", value, headers)
+        return Record(f"changes.{system}.account", place, offset, at, b"A-1", value, tuple(headers))
 
     for rules in (LONG, RULES):  # whether a count that began anew is confirmed, the long way knows
         judge = Judge(SlotMemory(slot=0, partitions={"account": 4}), "worker")
