@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.records import KEYS
+from benchmarks.records import KEYS, MAP
 from benchmarks.throughput import POLL_S, WAIT_S_MAX
 from benchmarks.work import Work
 from benchmarks.world import BenchWorld
@@ -72,13 +72,13 @@ def running(world: BenchWorld, command: Sequence[str], environment: Mapping[str,
             peer.wait(20)
 
 
-def passthrough_rate(world: BenchWorld, run: str, work: Work) -> float:
-    """What librdkafka makes of it when it only passes records on, at least once."""
-    name = f"pass.{run}"
+def librdkafka_rate(world: BenchWorld, run: str, work: Work, program: str) -> float:
+    """What librdkafka makes of it: `passthrough` only passes records on, `decided` is another design of the gate."""
+    name = f"{program}.{run}"
     source, sink = topics(world, name)
     fill(world, source, work, PASSED)
-    environment = {"APP": name, "SOURCE": source, "SINK": sink}
-    with running(world, [sys.executable, str(FOLDER / "passthrough.py")], environment):
+    environment = {"APP": name, "SOURCE": source, "SINK": sink, "MAP": str(MAP)}
+    with running(world, [sys.executable, str(FOLDER / f"{program}.py")], environment):
         return sink_rate(world, sink, work, PASSED)
 
 

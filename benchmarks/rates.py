@@ -65,11 +65,13 @@ def beside(world: BenchWorld) -> list[Row]:
     """The owner's changes beside one thread of tuned Kafka Streams, Quix Streams, and what only passes records on."""
     kind = work.one_owner(world.registry)
     passing = "librdkafka that only passes on, at least once"
+    deciding = "our short way on librdkafka, no ledger, states in a dict"
     rates: dict[str, Rate] = {
         "ours": _ours(world, kind),
-        passing: lambda turn: peer.passthrough_rate(world, str(turn), kind),
+        passing: lambda turn: peer.librdkafka_rate(world, str(turn), kind, "passthrough"),
+        deciding: lambda turn: peer.librdkafka_rate(world, str(turn), kind, "decided"),
     }
-    bars = {passing: 0.4}
+    bars = {passing: 0.4, deciding: 0.0}
     if streams.available():
         rates[STREAMS] = lambda turn: streams.streams_rate(world, f"own-{turn}", kind, OURS, TUNED_MS)
         bars[STREAMS] = 0.8
