@@ -96,7 +96,7 @@ class Lane(Service):
 
     @Service.task
     async def _own_slots(self) -> None:
-        watch(self._beats)
+        watch(self._beats, partial(self._keepers, asyncio.current_task()))
         fit = False
         while not self.should_stop:
             self._beat = time.monotonic()
@@ -110,6 +110,10 @@ class Lane(Service):
     def _beats(self) -> dict[str, float]:
         """Who must come round, and when each last did."""
         return {"lane": self._beat} | {f"slot {n}": slot.beat for n, (slot, _) in list(self.slots.items())}
+
+    def _keepers(self, own: asyncio.Task[Any] | None) -> dict[str, asyncio.Task[Any]]:
+        slots = {f"slot {n}": task for n, (_, task) in list(self.slots.items())}
+        return slots if own is None else slots | {"lane": own}
 
     async def _is_fit(self) -> bool:
         """Look whether anything may be judged at all; leaves the process when not (I7). Raises KafkaError."""

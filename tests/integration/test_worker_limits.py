@@ -56,6 +56,10 @@ def test_a_worker_whose_slot_never_comes_round_ends_and_another_takes_over(estat
     assert worker.wait(60) == LEAVE_STATUS
     (stuck,) = estate.events("lane.stuck")
     assert len(stuck["who"]) == 1 and stuck["who"][0].startswith("slot "), stuck
+    waits = stuck["waits_at"][stuck["who"][0]]
+    assert "Slot._round (slot.py:" in waits and "Event.wait (locks.py:" in waits, (
+        "whoever reads it knows where to look"
+    )
     assert estate.account()["received"] == before, "it committed nothing"
     estate.start_gate()
     assert estate.settle(before + 1)["accepted"] >= 1

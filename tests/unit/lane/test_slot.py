@@ -14,7 +14,7 @@ from broker.lane import slot as slot_module
 from broker.lane.boot import COMPILED, PINNED, TopicFound, environment, of_libraries, of_topics
 from broker.lane.slot import Slot
 from broker.lane.turns import Turns
-from broker.lane.watchdog import stuck
+from broker.lane.watchdog import stuck, waits_at
 from broker.rules import rules_of
 from tests.gate_parts import map_texts
 
@@ -80,6 +80,25 @@ def test_who_has_not_come_round_is_named() -> None:
     assert stuck(beats, 120.0, after_s=100.0) == ["slot 0"]
     assert stuck(beats, 200.1, after_s=100.0) == ["lane", "slot 0", "slot 1", "slot 3"]
     assert stuck({}, 1e9, 100.0) == []
+
+
+async def test_where_a_task_waits_is_told_down_to_the_innermost_await() -> None:
+    never = asyncio.Event()
+
+    async def inner() -> None:
+        await never.wait()
+
+    async def outer() -> None:
+        await inner()
+
+    task = asyncio.create_task(outer())
+    await asyncio.sleep(0)
+    told = waits_at(task).split(" > ")
+    assert [where.split(" (")[0].split(".")[-1] for where in told] == ["outer", "inner", "wait"]
+    assert told[1].split(" (")[1].startswith("test_slot.py:"), told
+    never.set()
+    await task
+    assert waits_at(task) == ""
 
 
 def test_this_very_environment_is_fit() -> None:
