@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from tests.chaos.campaign import RATE
+from tests.chaos.cluster import CUT_SHORT, INTERRUPTED
 from tests.chaos.report import run
 from tests.estate import ROOT
 
@@ -21,7 +22,11 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=RATE, help="changes a second, all writers together")
     parser.add_argument("--folder", type=Path, default=ROOT / "var" / "chaos")
     given = parser.parse_args()
-    report = run(given.folder, seed=given.seed, seconds=given.minutes * 60, rate=given.rate)
+    try:
+        report = run(given.folder, seed=given.seed, seconds=given.minutes * 60, rate=given.rate)
+    except KeyboardInterrupt:
+        print(CUT_SHORT)
+        return INTERRUPTED
     print(json.dumps({name: value for name, value in report.items() if name != "findings"}, indent=2))
     if not report["findings"]:
         return 0

@@ -22,6 +22,9 @@ from broker.embedded.kafka import EmbeddedKafka
 from broker.embedded.properties import Membership, cluster_id
 from broker.embedded.sign_in import SignIn
 
+INTERRUPTED = 130
+"""Status of a campaign or a soak that was ended by hand: 128 + SIGINT."""
+CUT_SHORT = "Ended by hand: all of it was stopped, nothing was judged."
 REPLICAS = 3
 PORTS = range(20_000, 32_000)
 """Below the ports that Linux gives to outgoing connections: a node finds its own free when it comes back."""

@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from tests.chaos.cluster import REPLICAS, Cluster
+from tests.chaos.cluster import CUT_SHORT, INTERRUPTED, REPLICAS, Cluster
 from tests.chaos.flat import Sample, findings, trend, warmed_up
 from tests.chaos.load import Load
 from tests.chaos.recorder import Recorder
@@ -226,13 +226,17 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--folder", type=Path, default=ROOT / "var" / "soak")
     given = parser.parse_args()
-    report = run(
-        given.folder,
-        minutes=given.minutes,
-        kill_every_s=given.kill_every * 60,
-        rate=given.rate,
-        seed=given.seed,
-    )
+    try:
+        report = run(
+            given.folder,
+            minutes=given.minutes,
+            kill_every_s=given.kill_every * 60,
+            rate=given.rate,
+            seed=given.seed,
+        )
+    except KeyboardInterrupt:
+        print(CUT_SHORT)
+        return INTERRUPTED
     print(json.dumps(report, indent=2))
     return 1 if report["findings"] else 0
 
