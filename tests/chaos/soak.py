@@ -167,7 +167,8 @@ class Soak:
             self.lives.setdefault(worker.process.pid, []).append(sample)
 
     def _say(self) -> None:
-        held = ", ".join(f"{life[-1].rss_mib:.0f}" for life in list(self.lives.values())[-WORKERS:])
+        lives = (self.lives.get(worker.process.pid) for worker in self.workers.awake)
+        held = ", ".join(f"{life[-1].rss_mib:.0f}" for life in lives if life)
         print(
             f"{time.monotonic() - self._began:.0f} s: {self.load.acknowledged.total()} changes acknowledged, "
             f"{len(self.kills_s)} kills; memory {held} MiB",
