@@ -78,7 +78,7 @@ def librdkafka_rate(world: BenchWorld, run: str, work: Work, program: str) -> fl
     source, sink = topics(world, name)
     fill(world, source, work, PASSED)
     environment = {"APP": name, "SOURCE": source, "SINK": sink, "MAP": str(MAP)}
-    with running(world, [sys.executable, str(FOLDER / f"{program}.py")], environment):
+    with running(world, [sys.executable, "-m", f"benchmarks.peers.{program}"], environment):
         return sink_rate(world, sink, work, PASSED)
 
 

@@ -70,7 +70,7 @@ def format_owners(owners: Iterable[tuple[str, str, frozenset[str] | None]]) -> b
     return ";".join(parts).encode()
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=1024)  # nearly every record has a text of its own
 def parse_owners(text: bytes) -> Owners:
     """The inverse of `format_owners`."""
     if not text:

@@ -60,7 +60,7 @@ def plainly_newer(event_id: str, last: str) -> bool:
     )
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=4096)  # within one decision an id is looked at several times; hardly ever later
 def version_of(event_id: str) -> SourceVersion:
     """The version that an event id carries: `<kind>:<incarnation>:<value>[/<rest>]`; any other id is by arrival."""
     head = event_id.split("/", 1)[0]

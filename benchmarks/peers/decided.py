@@ -7,42 +7,18 @@ Records of one read leave in one transaction. As fast as the gate could be if al
 import os
 from pathlib import Path
 
-from confluent_kafka import Consumer, Producer
-
+from benchmarks.peers.librdkafka import reading, writing
 from broker.gate.express import express
 from broker.rules import rules_of
 from broker.settings import Settings
 
-shared = {
-    "bootstrap.servers": os.environ["BOOTSTRAP"],
-    "security.protocol": "SASL_PLAINTEXT",
-    "sasl.mechanism": "SCRAM-SHA-512",
-    "sasl.username": "admin",
-    "sasl.password": os.environ["PASSWORD"],
-}
-consumer = Consumer(
-    {
-        **shared,
-        "group.id": os.environ["APP"],
-        "auto.offset.reset": "earliest",
-        "enable.auto.commit": False,
-        "isolation.level": "read_committed",
-    }
-)
-producer = Producer(
-    {
-        **shared,
-        "linger.ms": 5,
-        "transactional.id": os.environ["APP"],
-        "queue.buffering.max.messages": 1_000_000,
-    }
-)
+consumer = reading()
+producer = writing(**{"transactional.id": os.environ["APP"]})
 documents = Settings(map_dir=Path(os.environ["MAP"])).map_documents()
 plan = rules_of(documents, 1).express["crm", "account"]
 sink = os.environ["SINK"]
 states = {}
 producer.init_transactions()
-consumer.subscribe([os.environ["SOURCE"]])
 while True:
     messages = consumer.consume(5000, 0.2)
     if not messages:

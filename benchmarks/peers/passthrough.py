@@ -5,34 +5,10 @@ As fast as Python can pass a record on at all: whoever decides something too can
 
 import os
 
-from confluent_kafka import Consumer, Producer
+from benchmarks.peers.librdkafka import reading, writing
 
-shared = {
-    "bootstrap.servers": os.environ["BOOTSTRAP"],
-    "security.protocol": "SASL_PLAINTEXT",
-    "sasl.mechanism": "SCRAM-SHA-512",
-    "sasl.username": "admin",
-    "sasl.password": os.environ["PASSWORD"],
-}
-consumer = Consumer(
-    {
-        **shared,
-        "group.id": os.environ["APP"],
-        "auto.offset.reset": "earliest",
-        "enable.auto.commit": False,
-        "isolation.level": "read_committed",
-    }
-)
-producer = Producer(
-    {
-        **shared,
-        "linger.ms": 5,
-        "acks": "all",
-        "enable.idempotence": True,
-        "queue.buffering.max.messages": 1_000_000,
-    }
-)
-consumer.subscribe([os.environ["SOURCE"]])
+consumer = reading()
+producer = writing(**{"acks": "all", "enable.idempotence": True})
 while True:
     messages = consumer.consume(5000, 0.2)
     for message in messages:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Protocol
 
-from broker.gate.state import RecordState
+from broker.gate.state import NO_MEMORY, Memory, RecordState
 
 
 class StatesUnusable(Exception):
@@ -29,8 +29,16 @@ def _each(state: RecordState) -> int:
 
 
 def _taken_by(state: RecordState) -> int:
-    """What a state takes of the room: one, and its values."""
-    return 1 + _each(state) * (1 + len(state.recent))
+    """What a state takes of the room: one, its values, and what is remembered beside them."""
+    return 1 + _each(state) * (1 + len(state.recent)) + _remembered(state.memory)
+
+
+def _remembered(memory: Memory) -> int:
+    """What is remembered of a record, in values: half a KiB for it and for each of its parts."""
+    if memory is NO_MEMORY:
+        return 0
+    parked = sum(1 + (len(entry.value) >> _VALUE_BITS) for entry in memory.parked)
+    return 1 + len(memory.held) + parked + len(memory.reassertions) + len(memory.proposals)
 
 
 class States(Protocol):
@@ -49,8 +57,9 @@ class Room:
     """How much all slots of one worker keep in memory of what can be read again.
 
     Counted in values of up to 512 bytes: a state is one, its value and each replaced one that it brings along one each,
-    larger ones several. States have two ages: when half of the room is taken, the young become old and the old are let
-    go of; whatever is used becomes young again. That is nearly the order of use, and costs no step per look-up.
+    larger ones several, and so is each thing that is remembered of it (held changes, brakes, questions). States have
+    two ages: when half of the room is taken, the young become old and the old are let go of; whatever is used becomes
+    young again. That is nearly the order of use, and costs no step per look-up.
     """
 
     def __init__(self, values_max: int) -> None:
@@ -105,7 +114,12 @@ class CachedStates:
         for key, state in states.items():
             known, each = young.get(key), _each(state)
             changed += each
-            more += _taken_by(state) if known is None else each * (len(state.recent) - len(known.recent))
+            if known is None:
+                more += _taken_by(state)
+                continue
+            more += each * (len(state.recent) - len(known.recent))
+            if state.memory is not known.memory:
+                more += _remembered(state.memory) - _remembered(known.memory)
         young.update(states)
         self.dirty.update(states)
         self.unwritten += changed

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from broker import topics
 from broker.gate.outgoing import Destination
-from broker.gate.state import NO_RECORD, RecordState
+from broker.gate.state import NO_MEMORY, NO_RECORD, Memory, RecordState
 from broker.lane import disk
 from broker.lane.checkpoint import Changelogs, Checkpoint, checkpoint_of, doubt
 from broker.lane.disk import StatesOnDisk, StatesUnusable
@@ -84,6 +84,21 @@ def test_what_was_used_lately_stays_in_memory() -> None:
     assert states.get(b"dirty") == RecordState(b"v", 2) and b"dirty" not in reads
     states.written()
     assert states.get(b"none") is None
+
+
+def test_what_is_remembered_of_a_record_takes_room_too() -> None:
+    """Found by a soak: the more records had met a foreign write, the more memory the same number of states took."""
+    held = Memory(held={"crm": "seq:0:01", "erp": "seq:0:02"})
+    for memory, least, most in ((NO_MEMORY, 30, 44), (held, 9, 20)):
+        states = CachedStates(lambda _, memory=memory: RecordState(b"v", 1, memory=memory), Room(80))
+        for number in range(100):
+            states.get(b"%d" % number)
+        assert least <= len(states._young) + len(states._old) <= most, memory
+        grown = CachedStates(lambda _: None, Room(80))
+        for number in range(100):
+            grown.update({b"%d" % number: RecordState(b"v", 1)})
+            grown.update({b"%d" % number: RecordState(b"v", 2, memory=memory)})
+        assert least <= len(grown._young) + len(grown._old) <= most, memory
 
 
 def test_an_opening_that_was_broken_off_is_not_believed(tmp_path: Path) -> None:
