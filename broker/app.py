@@ -7,7 +7,6 @@ are off: they are not in the path of the data (decision 0002).
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 import faust
@@ -16,7 +15,7 @@ from faust.types import StreamT
 
 from broker.lane.metrics import GateMetrics
 from broker.lane.service import Lane
-from broker.lane.settle import Batch
+from broker.lane.settle import Batch, answer
 from broker.settings import Settings
 
 
@@ -56,15 +55,8 @@ def make_app(settings: Settings) -> Any:
     async def gate(batches: StreamT[Batch]) -> None:
         """Judge batches one after the other; the slot that sent each one commits what it brings about."""
         async for batch in batches:
-            if batch.judged.cancelled():
-                continue
-            started = time.perf_counter()
-            try:
-                judged = batch.judge.judge(batch.rules, batch.records, batch.fault)
-                batch.spent_s = time.perf_counter() - started
-                batch.judged.set_result(judged)
-            except Exception as error:  # noqa: BLE001 - a defect in deciding is the slot's to report, not the agent's
-                batch.judged.set_exception(error)
+            if not batch.judged.cancelled():
+                await answer(batch)
 
     async def submit(batch: Batch) -> None:
         await channel.put(batch)

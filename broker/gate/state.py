@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from schemas import authoritative
 
-RECENT_MAX = 64
+RECENT_MAX = 16
 RECENT_MS = 3_600_000
 """Replaced values are kept for an hour. `min.compaction.lag.ms` keeps them in the log for a day longer, so
 that a rebuilt slot knows the same ones. They tell a late echo from a violation (decision 0004)."""

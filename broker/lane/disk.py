@@ -139,7 +139,7 @@ class StatesOnDisk:
             rocks.remove(left)  # what is in use stays
         reason = ""
         try:
-            self._open_at(self._own)
+            self._open_at(self._own, rocks.LEAVING_S)
             return ""
         except Exception as error:  # noqa: BLE001 - the library has no kinds of errors
             reason = f"it cannot be opened: {error!s:.200}"
@@ -157,8 +157,8 @@ class StatesOnDisk:
         self._path = Path(tempfile.mkdtemp(prefix=f"slot-{self._slot}.", dir=self._folder))
         self._open_at(self._path)
 
-    def _open_at(self, path: Path) -> None:
-        self._database = rocks.opened(path)
+    def _open_at(self, path: Path, wait_s: float = 0.0) -> None:
+        self._database = rocks.opened(path, wait_s)
         self._replaced.attach(self._database)
 
     def _let_go(self) -> None:

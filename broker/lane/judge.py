@@ -6,8 +6,7 @@ Nothing of the slot's memory changes until `keep` is called after the commit, so
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 from broker import topics
@@ -34,33 +33,13 @@ from broker.gate.state import NO_RECORD, RecordState
 from broker.gate.trail import trail_line
 from broker.gate.watch import Watch, watched
 from broker.lane import alarms
-from broker.lane.judged import Judged, LogRecord, NotDecided, revision_parts
+from broker.lane.judged import STEP_RECORDS, Input, Judged, LogRecord, NotDecided, revision_parts, whole
 from broker.lane.ledger import chain_of
 from broker.lane.memory import Shelf, SlotMemory
 from broker.lane.misrouted import is_placed, placed
-from broker.lane.states import States, StatesUnusable
+from broker.lane.states import StatesUnusable
 from broker.rules import Rules
 from schemas.errors import SchemaError
-
-
-@dataclass(slots=True, kw_only=True)
-class _Input:
-    """One input partition while a batch is judged, so that what is the same for its records is looked up once."""
-
-    name: bytes
-    """`<topic>/<partition>`, as the ledger names it."""
-    system: str | None
-    """None = commands."""
-    shelf: Shelf
-    plan: ExpressPlan | None
-    echoes: EchoPlan | None
-    known: States
-    pending: dict[bytes, RecordState]
-    partitions: int | None
-    read_to: int = 0
-    expressed: int = 0
-    echoed: int = 0
-    going: alarms.Going = field(default_factory=alarms.Going)
 
 
 class Judge:
@@ -76,14 +55,22 @@ class Judge:
         `fault`: nothing is decided; these records are in the way and are held for this reason, by reference.
         Raises NotDecided with the record over which deciding failed.
         """
+        return whole(self.steps(rules, records, fault))
+
+    def steps(
+        self, rules: Rules, records: Sequence[LogRecord], fault: Fault | None = None
+    ) -> Generator[None, None, Judged]:
+        """The same, a few records at a time: whoever takes the steps may do something else between two of them."""
         judged = Judged(gate_time_ms=self.memory.gate_time_ms)
-        inputs: dict[tuple[str, int], _Input] = {}
-        try:
-            self._each(rules, judged, inputs, records, fault)
-        except StatesUnusable:
-            raise  # not the record's doing
-        except Exception as error:
-            raise NotDecided(judged.index) from error
+        inputs: dict[tuple[str, int], Input] = {}
+        for start in range(0, len(records), STEP_RECORDS):
+            try:
+                self._each(rules, judged, inputs, records[start : start + STEP_RECORDS], fault)
+            except StatesUnusable:
+                raise  # not the record's doing
+            except Exception as error:
+                raise NotDecided(judged.index) from error
+            yield
         for source in inputs.values():
             self._add_up(rules, judged, source)
         moved = {source.name.decode(): source.read_to for source in inputs.values()}
@@ -94,11 +81,12 @@ class Judge:
         self,
         rules: Rules,
         judged: Judged,
-        inputs: dict[tuple[str, int], _Input],
+        inputs: dict[tuple[str, int], Input],
         records: Sequence[LogRecord],
         fault: Fault | None,
     ) -> None:
-        for judged.index, record in enumerate(records):
+        for record in records:
+            judged.index += 1
             place = (record.topic, record.partition)
             source = inputs.get(place)
             if source is None:
@@ -116,11 +104,11 @@ class Judge:
                 judged.commands += 1
                 self._command(rules, judged, record, source.shelf, fault)
 
-    def _input(self, rules: Rules, judged: Judged, topic: str, partition: int) -> _Input:
+    def _input(self, rules: Rules, judged: Judged, topic: str, partition: int) -> Input:
         system, stream = topics.parse_changes(topic) or (None, topics.parse_commands(topic) or "")
         shelf, object_name = (stream, partition), topics.object_of(stream)
         judged.streams[object_name] = stream
-        return _Input(
+        return Input(
             name=f"{topic}/{partition}".encode(),
             system=system,
             shelf=shelf,
@@ -153,7 +141,7 @@ class Judge:
         rules: Rules,
         judged: Judged,
         record: LogRecord,
-        source: _Input,
+        source: Input,
         system: str,
         fault: Fault | None,
     ) -> None:
@@ -204,7 +192,7 @@ class Judge:
                 continue  # a writer that the map does not list has no topic to be answered in
             judged.outgoing.append((outgoing, record.partition))
 
-    def _expressed(self, source: _Input, plan: ExpressPlan, judged: Judged, record: LogRecord) -> bool:
+    def _expressed(self, source: Input, plan: ExpressPlan, judged: Judged, record: LogRecord) -> bool:
         """Take the short way if it can be taken; False = nothing was done."""
         key = record.key
         if key is None:
@@ -223,7 +211,7 @@ class Judge:
         judged.decisions += (b"%b/%d|accepted||" % (source.name, record.offset), *revision_parts(after))
         return True
 
-    def _echoed(self, source: _Input, plan: EchoPlan, judged: Judged, record: LogRecord) -> bool:
+    def _echoed(self, source: Input, plan: EchoPlan, judged: Judged, record: LogRecord) -> bool:
         """Take the short way of an echo if it can be taken; False = nothing was done."""
         key = record.key
         if key is None:
@@ -290,7 +278,7 @@ class Judge:
             )
             self._act(judged, shelf, context, None if tick else command)
 
-    def _add_up(self, rules: Rules, judged: Judged, source: _Input) -> None:
+    def _add_up(self, rules: Rules, judged: Judged, source: Input) -> None:
         """How the changes of one input went in this batch; a breaker that trips pauses its system."""
         if source.system is None:
             return

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from broker.gate.connections import Connections
+from broker.gate.echo import EchoPlan
+from broker.gate.express import ExpressPlan
 from broker.gate.outgoing import Outgoing
 from broker.gate.state import RecordState
 from broker.gate.watch import Watch
+from broker.lane import alarms
 from broker.lane.memory import Shelf
+from broker.lane.states import States
+
+STEP_RECORDS = 64
+"""Judged without a pause: some milliseconds, a fifth of a second where each of them takes the longest way there is."""
 
 
 class NotDecided(Exception):
@@ -45,6 +53,36 @@ class Judged:
     gate_time_ms: int = 0
     index: int = -1
     """The record that is being judged."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Input:
+    """One input partition while a batch is judged, so that what is the same for its records is looked up once."""
+
+    name: bytes
+    """`<topic>/<partition>`, as the ledger names it."""
+    system: str | None
+    """None = commands."""
+    shelf: Shelf
+    plan: ExpressPlan | None
+    echoes: EchoPlan | None
+    known: States
+    pending: dict[bytes, RecordState]
+    partitions: int | None
+    read_to: int = 0
+    expressed: int = 0
+    echoed: int = 0
+    going: alarms.Going = field(default_factory=alarms.Going)
+
+
+def whole(steps: Generator[None, None, Judged]) -> Judged:
+    """Take all steps at once."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            judged: Judged = end.value
+            return judged
 
 
 class LogRecord(Protocol):

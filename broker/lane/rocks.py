@@ -6,6 +6,7 @@ The only module that knows how it is set up. Its library has no kinds of errors:
 from __future__ import annotations
 
 import shutil
+import time
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ CACHE_BYTES = 32 * 1024 * 1024
 WRITE_BUFFER_BYTES = 8 * 1024 * 1024
 WRITE_BUFFERS_BYTES = 64 * 1024 * 1024
 BLOOM_BITS = 10
+LEAVING_S, LOOK_AGAIN_S = 3.0, 0.05
+"""For a worker of this machine to close a slot that it has lost; to read all of its log instead would take longer."""
 _REPLACED = "replaced"
 
 
@@ -33,10 +36,20 @@ def batch() -> Any:
     return WriteBatch(raw_mode=True)
 
 
-def opened(path: Path) -> Any:
-    """The database in a folder, made if there is none. Raises Exception: damaged, or a process works with it."""
-    families = {"default": _options(), _REPLACED: _options()}
-    return Rdict(str(path), options=_options(), column_families=families)
+def opened(path: Path, wait_s: float = 0.0) -> Any:
+    """The database in a folder, made if there is none. Raises Exception: damaged, or a process works with it.
+
+    `wait_s`: how long to wait for another process to be done with it; a call for a thread.
+    """
+    until = time.monotonic() + wait_s
+    while True:
+        families = {"default": _options(), _REPLACED: _options()}
+        try:
+            return Rdict(str(path), options=_options(), column_families=families)
+        except Exception as error:
+            if "lock" not in str(error).lower() or time.monotonic() >= until:
+                raise
+        time.sleep(LOOK_AGAIN_S)
 
 
 def replaced(database: Any) -> tuple[Any, Any]:

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from broker import topics
 from broker.gate.outgoing import Destination
 from broker.gate.state import NO_MEMORY, NO_RECORD, Memory, RecordState
-from broker.lane import disk
+from broker.lane import disk, rocks
 from broker.lane.checkpoint import Changelogs, Checkpoint, checkpoint_of, doubt
 from broker.lane.disk import StatesOnDisk, StatesUnusable
 from broker.lane.memory import SlotMemory
@@ -84,6 +84,26 @@ def test_what_was_used_lately_stays_in_memory() -> None:
     assert states.get(b"dirty") == RecordState(b"v", 2) and b"dirty" not in reads
     states.written()
     assert states.get(b"none") is None
+
+
+def test_a_slot_waits_for_who_is_just_leaving_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found by a soak: whoever came a moment too early read all of the log instead."""
+
+    async def scenario(wait_s: float) -> bool:
+        bench, leaving = Bench(), StatesOnDisk(tmp_path, 0, ROOM)
+        await opened(leaving, bench)
+        coming = StatesOnDisk(tmp_path, 0, ROOM)
+        monkeypatch.setattr(rocks, "LEAVING_S", wait_s)
+        opening = asyncio.create_task(opened(coming, bench))
+        await asyncio.sleep(0.4)
+        await leaving.close()
+        await opening
+        own = coming._path == coming._own
+        await coming.close()
+        return own
+
+    assert asyncio.run(scenario(10.0))
+    assert not asyncio.run(scenario(0.0)), "it would work in a folder of its own"
 
 
 def test_what_is_remembered_of_a_record_takes_room_too() -> None:
