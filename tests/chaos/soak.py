@@ -21,7 +21,7 @@ import psutil
 
 from tests.chaos.cluster import CUT_SHORT, INTERRUPTED, REPLICAS, Cluster
 from tests.chaos.flat import Sample, findings, trend, warmed_up
-from tests.chaos.load import Load
+from tests.chaos.load import KEYS, Load
 from tests.chaos.recorder import Recorder
 from tests.chaos.soak_chart import drawing
 from tests.chaos.soak_judge import judged
@@ -121,15 +121,20 @@ class Soak:
     # -- parts
 
     def _measure_peak(self) -> None:
-        """Let a backlog come about, in which all records are created, and see how fast it is judged."""
-        for _ in range(RAMP_CHANGES):
-            self.load.write()
+        """See how fast a backlog is judged whose changes are of the kinds that the load has; all records exist then."""
+        self._backlog(KEYS)
         before = time.time()
-        self._until_judged(RAMP_CHANGES)
-        batches = [(at, n) for at, n in self.recorder.judged_at() if at >= before - 5]
+        self._backlog(KEYS + RAMP_CHANGES)
+        batches = [(at, n) for at, n in self.recorder.judged_at() if at >= before]
         seconds = (batches[-1][0] - batches[0][0]) if len(batches) > 1 else 0.0
         self.peak = sum(n for _, n in batches[1:]) / seconds if seconds else 0.0
         self.tell("peak", per_second=round(self.peak))
+
+    def _backlog(self, changes: int) -> None:
+        """Write as fast as can be until so many are written, and wait until they are judged."""
+        while self.load.written < changes:
+            self.load.write()
+        self._until_judged(changes)
 
     def _until_judged(self, changes: int) -> None:
         deadline = time.monotonic() + REST_S
