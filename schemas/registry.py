@@ -36,6 +36,7 @@ class RegisteredSchema:
     subject: str
     version: int
     document: Mapping[str, Any]
+    file: str
 
 
 def canonical_digest(document: Mapping[str, Any]) -> str:
@@ -77,7 +78,13 @@ def read_registry(documents: Mapping[str, str], origin: str) -> list[RegisteredS
                 msg = f"{origin}/{entry['file']} changed under id {entry['id']}"
                 raise RegistryBroken(msg)
             found.append(
-                RegisteredSchema(int(entry["id"]), str(entry["subject"]), int(entry["version"]), document)
+                RegisteredSchema(
+                    int(entry["id"]),
+                    str(entry["subject"]),
+                    int(entry["version"]),
+                    document,
+                    str(entry["file"]),
+                )
             )
     except (KeyError, TypeError, ValueError) as error:
         msg = f"{origin}/registry.json or what it lists cannot be read: {error}"
