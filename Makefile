@@ -64,18 +64,18 @@ demo: $(VENV)/.demo ## the whole path on this machine, no Docker (ONCE=1: run it
 # --- proving it
 
 test: $(VENV)/.dev ## every test that pip alone can run: real Kafka, PostgreSQL and Tryton included
-	@$(BIN)/python -m pytest -q -m "not browser"
+	@$(BIN)/python -m pytest -q -m "not browser and not counterpart"
 
-test-all: $(VENV)/.all ## what needs a counterpart that pip cannot bring: chromium
+test-all: $(VENV)/.all ## what needs a counterpart that pip cannot bring: chromium, javac
 	@$(BIN)/python -m tests.counterparts
-	@$(BIN)/python -m pytest -q -m "browser"
+	@$(BIN)/python -m pytest -q -m "browser or counterpart"
 
 check: $(VENV)/.dev ## style, types, direction of imports, quick tests
 	@$(BIN)/ruff format --check $(STYLED)
 	@$(BIN)/ruff check $(STYLED)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -q -m "not integration and not browser" $(wildcard $(QUICK))
+	@HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -q -m "not integration and not browser and not counterpart" $(wildcard $(QUICK))
 
 simulate: $(VENV)/.dev ## the gate under faults, from a seed (SEED=17: its timeline; SEEDS=20000: that many)
 	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS))

@@ -13,6 +13,7 @@ from benchmarks.records import MAP, write_map_of_three_owners
 from benchmarks.rows import Measured, Row, at_least
 from benchmarks.throughput import OURS, first_ones, gate_rate
 from benchmarks.world import BenchWorld
+from tests import java
 
 ROUNDS = 5
 TUNED_MS = 25
@@ -72,7 +73,7 @@ def beside(world: BenchWorld) -> list[Row]:
         deciding: lambda turn: peer.librdkafka_rate(world, str(turn), kind, "decided"),
     }
     bars = {passing: 0.4, deciding: 0.0}
-    if streams.available():
+    if java.available():
         rates[STREAMS] = lambda turn: streams.streams_rate(world, f"own-{turn}", kind, OURS, TUNED_MS)
         bars[STREAMS] = 0.8
     else:
@@ -110,7 +111,7 @@ def kinds(world: BenchWorld) -> list[Row]:
 
 def _beside_streams(world: BenchWorld, kind: work.Work, bar: float) -> list[Row]:
     rates: dict[str, Rate] = {"ours": _ours(world, kind)}
-    if streams.available():
+    if java.available():
         rates[STREAMS] = lambda turn: streams.streams_rate(world, f"{kind.job}-{turn}", kind, OURS, TUNED_MS)
     found = in_turns(rates)
     if STREAMS not in found:

@@ -14,6 +14,7 @@ from benchmarks.rates import ABSENT, ROUNDS, TUNED_MS
 from benchmarks.rows import NOBODY, Measured, Row, at_most
 from benchmarks.throughput import OURS, gate_rate
 from benchmarks.world import BenchWorld
+from tests import java
 
 SPREAD = 50_000
 """Numbers of records that one turn may use."""
@@ -28,7 +29,7 @@ def latency(world: BenchWorld) -> list[Row]:
     defaults = "Kafka Streams exactly_once_v2, defaults"
     tuned = f"Kafka Streams, commits every {TUNED_MS} ms"
     who: dict[str, Callable[[int], Latency]] = {"ours": lambda turn: _gate(world, turn)}
-    if streams.available():
+    if java.available():
         who[defaults] = lambda turn: streams.streams_latency(world, FIRST, f"defaults-{turn}")
         who[tuned] = lambda turn: streams.streams_latency(world, FIRST, f"tuned-{turn}", TUNED_MS)
     else:

@@ -45,7 +45,7 @@ def rules_of(documents: Mapping[str, str], version: int) -> Rules:
         documents={name: text for name, text in documents.items() if not name.endswith(".yaml")}
     )
     contracts = {
-        subject: registry.contract(subject)
+        subject: registry.checked(subject)
         for subject in registry.subjects
         if not subject.startswith("solesource.")
     }

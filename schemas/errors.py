@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class SchemaError(Exception):
     """Something about a schema or about bytes on the wire is not acceptable."""
@@ -42,6 +44,19 @@ class ContractRefused(SchemaError):
 
     code = "contract.refused"
     remedy = "Use a non-recursive record whose items all take at least one byte."
+
+
+class ContractsClash(SchemaError):
+    """Versions of one contract of which one cannot read the other, or would read other values."""
+
+    code = "contract.clash"
+    remedy = (
+        "Give a new field a default, keep the type of the others, and name what means something else anew."
+    )
+
+    def __init__(self, object_name: str, found: Sequence[object]) -> None:
+        self.found = tuple(found)
+        super().__init__(f"{object_name}: " + "; ".join(map(str, found)))
 
 
 class RegistryBroken(SchemaError):

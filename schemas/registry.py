@@ -1,7 +1,8 @@
 """The file registry: stable schema ids, kept in git beside the schemas they name.
 
 `registry.json` lists id, subject, version, file and the SHA-256 of the file's canonical JSON; a schema that changed
-under its id is refused at start, because ids on the wire outlive every process. The only module here that reads files.
+under its id is refused at start, because ids on the wire outlive every process. It may say for a subject which of its
+versions must be able to read which (`compatibility`). The only module here that reads files.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import fastavro.schema
 
 from schemas.codec import Codec
 from schemas.contract import AvroSchema, Contract, make_contract
-from schemas.errors import RegistryBroken
+from schemas.errors import ContractsClash, RegistryBroken
+from schemas.evolution import Clash, Compatibility, clashes
 
 ENVELOPES = Path(__file__).parent / "avro"
 OWN_TOPIC = "ownership.map"
@@ -34,6 +36,7 @@ class RegisteredSchema:
     subject: str
     version: int
     document: Mapping[str, Any]
+    file: str
 
 
 def canonical_digest(document: Mapping[str, Any]) -> str:
@@ -54,6 +57,16 @@ def read_folder(folder: Path) -> dict[str, str]:
         raise RegistryBroken(msg) from error
 
 
+def read_rules(documents: Mapping[str, str], origin: str) -> dict[str, Compatibility]:
+    """Subject to what `registry.json` says of its compatibility. Raises RegistryBroken for a word it does not know."""
+    try:
+        told = json.loads(documents["registry.json"]).get("compatibility", {})
+        return {str(subject): Compatibility(rule) for subject, rule in told.items()}
+    except (KeyError, AttributeError, ValueError) as error:
+        msg = f"{origin}/registry.json says no known compatibility: {error}"
+        raise RegistryBroken(msg, f"Use one of {', '.join(Compatibility)}.") from error
+
+
 def read_registry(documents: Mapping[str, str], origin: str) -> list[RegisteredSchema]:
     """The schemas that `registry.json` among `documents` lists. Raises RegistryBroken naming file and id."""
     try:
@@ -65,7 +78,13 @@ def read_registry(documents: Mapping[str, str], origin: str) -> list[RegisteredS
                 msg = f"{origin}/{entry['file']} changed under id {entry['id']}"
                 raise RegistryBroken(msg)
             found.append(
-                RegisteredSchema(int(entry["id"]), str(entry["subject"]), int(entry["version"]), document)
+                RegisteredSchema(
+                    int(entry["id"]),
+                    str(entry["subject"]),
+                    int(entry["version"]),
+                    document,
+                    str(entry["file"]),
+                )
             )
     except (KeyError, TypeError, ValueError) as error:
         msg = f"{origin}/registry.json or what it lists cannot be read: {error}"
@@ -84,49 +103,83 @@ class FileRegistry:
 
     def __init__(self, *folders: Path, documents: Mapping[str, str] | None = None) -> None:
         self._by_id: dict[int, RegisteredSchema] = {}
-        self._add(read_registry(read_folder(ENVELOPES), str(ENVELOPES)), 0)
+        self._by_subject: dict[str, list[RegisteredSchema]] = {}
+        self._rules: dict[str, Compatibility] = {}
+        self._add(read_folder(ENVELOPES), str(ENVELOPES), 0)
         for folder in folders:
-            self._add(read_registry(read_folder(folder), str(folder)), CONTRACT_ID_MIN)
+            self._add(read_folder(folder), str(folder), CONTRACT_ID_MIN)
         if documents is not None:
-            self._add(read_registry(documents, OWN_TOPIC), CONTRACT_ID_MIN)
-        self.codec = Codec({number: _parse(schema.document) for number, schema in self._by_id.items()})
+            self._add(documents, OWN_TOPIC, CONTRACT_ID_MIN)
+        self.codec = Codec({number: _parse(schema) for number, schema in self._by_id.items()})
 
-    def _add(self, schemas: list[RegisteredSchema], id_min: int) -> None:
+    def _add(self, documents: Mapping[str, str], origin: str, id_min: int) -> None:
+        schemas, self._rules = read_registry(documents, origin), self._rules | read_rules(documents, origin)
         for schema in schemas:
             if schema.schema_id in self._by_id or schema.schema_id < id_min:
                 msg = f"id {schema.schema_id} of subject {schema.subject} is taken"
                 raise RegistryBroken(msg)
             self._by_id[schema.schema_id] = schema
+            self._by_subject.setdefault(schema.subject, []).append(schema)
 
     @property
     def subjects(self) -> frozenset[str]:
         """Every subject."""
-        return frozenset(schema.subject for schema in self._by_id.values())
+        return frozenset(self._by_subject)
 
     def latest(self, subject: str) -> RegisteredSchema:
         """The newest version of a subject. Raises RegistryBroken when there is none."""
-        versions = [schema for schema in self._by_id.values() if schema.subject == subject]
+        versions = self.versions(subject)
         if not versions:
             msg = f"no schema of subject {subject}"
             raise RegistryBroken(msg, "Add it to registry.json beside the ownership map.")
-        return max(versions, key=lambda schema: schema.version)
+        return versions[-1]
 
     def contract(self, object_name: str) -> Contract:
         """The contract in force of an object."""
         registered = self.latest(object_name)
         return make_contract(registered.document, registered.schema_id)
 
+    def versions(self, subject: str) -> list[RegisteredSchema]:
+        """Every version of a subject, oldest first."""
+        return sorted(self._by_subject.get(subject, ()), key=lambda schema: schema.version)
+
+    def clashes(self, subject: str) -> tuple[Clash, ...]:
+        """What stands against the versions of a subject: its own rule, and what the gate needs in any case.
+
+        A record that has not changed for years is in the version of then, and is merged and written with today's.
+        """
+        versions = [(schema.version, schema.document) for schema in self.versions(subject)]
+        needed = clashes(versions, Compatibility.BACKWARD_TRANSITIVE)
+        promised = clashes(versions, self._rules.get(subject, Compatibility.NONE))
+        return tuple(dict.fromkeys((*needed, *promised)))
+
+    def checked(self, object_name: str) -> Contract:
+        """The contract in force of an object.
+
+        Raises ContractRefused for any version that could harm a reader, ContractsClash where they cannot follow each
+        other.
+        """
+        for schema in self.versions(object_name):
+            make_contract(schema.document, schema.schema_id)  # values of all of them are read
+        if found := self.clashes(object_name):
+            raise ContractsClash(object_name, found)
+        return self.contract(object_name)
+
     def ids(self, subject: str) -> frozenset[int]:
         """Every schema id of a subject."""
-        return frozenset(schema.schema_id for schema in self._by_id.values() if schema.subject == subject)
+        return frozenset(schema.schema_id for schema in self.versions(subject))
 
     def id_of(self, envelope: str) -> int:
         """The id of one of the product's own envelopes, such as `case`."""
         return self.latest(f"solesource.{envelope}").schema_id
 
 
-def _parse(document: Mapping[str, Any]) -> AvroSchema:
-    return fastavro.schema.parse_schema(dict(document), _force=True)
+def _parse(schema: RegisteredSchema) -> AvroSchema:
+    try:
+        return fastavro.schema.parse_schema(dict(schema.document), _force=True)
+    except Exception as error:  # fastavro raises several unrelated classes on bad schemas
+        msg = f"version {schema.version} of {schema.subject} is no Avro schema: {error}"
+        raise RegistryBroken(msg) from error
 
 
 @cache

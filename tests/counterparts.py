@@ -7,6 +7,7 @@ import sys
 
 COUNTERPARTS = {
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
+    "javac": ("javac",),
 }
 
 

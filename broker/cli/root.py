@@ -4,6 +4,7 @@ import typer
 
 from broker.cli import (
     backfill,
+    contracts,
     demo,
     doctor,
     explain,
@@ -28,6 +29,7 @@ for name, group in (
     ("kafka", kafka.app),
     ("connector", processes.connector),
     ("map", maps.app),
+    ("contract", contracts.app),
     ("object", objects.app),
     ("quarantine", quarantine.app),
     ("ledger", ledger.app),

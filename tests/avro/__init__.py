@@ -1,0 +1,1 @@
+"""Contracts in many shapes, each read by each, beside the verdicts of the Java Avro library."""
