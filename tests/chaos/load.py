@@ -21,6 +21,8 @@ from tests.estate import PARTITIONS, Estate
 KEYS = 50_000
 OWNED, LIMITS = 0.80, 0.95
 """Of all changes, those of the CRM; from there on the ERP's own. The rest is the ERP's of what is the CRM's."""
+FIRST_CHANGES = 2
+"""Of each record, one after the other, before those that the dice choose."""
 TICK_S = 0.02
 FLUSH_S = 120.0
 BEHIND_S_MAX = 2.0
@@ -78,11 +80,17 @@ class Load(threading.Thread):
         return sum(producer.flush(FLUSH_S) for producer in self._producers.values())
 
     def write(self) -> None:
-        """One change; the first of each record creates it."""
+        """One change. The first of each record creates it; the second is foreign, so that the gate has something to
+        remember of every record before the clock starts: else what it holds in memory would rise for half an hour.
+        """
         number, dice = self._number, self._dice.random()
         self._number += 1
         if number < self._keys:
             self._send("crm", f"S-{number:06d}", "name", f"name {number}", fields=None)
+            return
+        if number < FIRST_CHANGES * self._keys:
+            key = f"S-{number % self._keys:06d}"
+            self._send("erp", key, "name", f"not its own {number}", fields=["name"], owned=False)
             return
         key = f"S-{self._dice.randrange(self._keys):06d}"
         if dice < OWNED:

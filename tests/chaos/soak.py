@@ -21,7 +21,7 @@ import psutil
 
 from tests.chaos.cluster import CUT_SHORT, INTERRUPTED, REPLICAS, Cluster
 from tests.chaos.flat import Sample, findings, trend, warmed_up
-from tests.chaos.load import KEYS, Load
+from tests.chaos.load import FIRST_CHANGES, KEYS, Load
 from tests.chaos.recorder import Recorder
 from tests.chaos.soak_chart import drawing
 from tests.chaos.soak_judge import judged
@@ -122,9 +122,10 @@ class Soak:
 
     def _measure_peak(self) -> None:
         """See how fast a backlog is judged whose changes are of the kinds that the load has; all records exist then."""
-        self._backlog(KEYS)
+        for turn in range(1, FIRST_CHANGES + 1):
+            self._backlog(turn * KEYS)
         before = time.time()
-        self._backlog(KEYS + RAMP_CHANGES)
+        self._backlog(FIRST_CHANGES * KEYS + RAMP_CHANGES)
         batches = [(at, n) for at, n in self.recorder.judged_at() if at >= before]
         seconds = (batches[-1][0] - batches[0][0]) if len(batches) > 1 else 0.0
         self.peak = sum(n for _, n in batches[1:]) / seconds if seconds else 0.0
