@@ -34,8 +34,10 @@ WARM_S, WARM_SHARE, LEAST_S = (60.0, 600.0), 1 / 6, 60.0
 """A worker warms up for a sixth of the soak, within these bounds; what follows must be as long as `LEAST_S`."""
 STATES_IN_MEMORY = 20_000
 """Filled before a worker is warm, as are RocksDB's buffers of 96 MiB: after that nothing has a reason to grow."""
-RAMP_CHANGES, SHARE_OF_PEAK = 60_000, 0.5
-REST_S = 300.0
+RAMP_CHANGES, SHARE_OF_PEAK = 200_000, 0.5
+"""Four of each record: with fewer, little is remembered of it, and a foreign write is cheaper than it will be."""
+REST_S = 1800.0
+"""On a machine that is too busy a load may leave a backlog, which the report tells; it is judged to its end."""
 TASKS = re.compile(r"^solesource_gate_tasks ([0-9.e+]+)$", re.MULTILINE)
 
 
@@ -57,6 +59,7 @@ class Soak:
         """Samples by process, in the order in which these began."""
         self.kills_s: list[float] = []
         self.peak = 0.0
+        self.left = 0
 
     def tell(self, what: str, **about: Any) -> None:
         line = {"at": round(time.monotonic() - self._began, 1), "what": what, **about}
@@ -110,6 +113,7 @@ class Soak:
             "minutes": round(seconds / 60, 2),
             "rate": round(self.load.rate),
             "peak": round(self.peak),
+            "not_judged_when_it_ended": self.left,
             "kills": sum(self.workers.kills.values()),
             "gave_up": self.workers.left,
             **figures,
@@ -148,7 +152,8 @@ class Soak:
         raise TimeoutError(f"not judged within {REST_S:.0f} s: {changes} changes; see {self._folder}/workers")
 
     def _rest(self) -> None:
-        self.tell("rest")
+        self.left = self.load.acknowledged.total() - sum(n for _, n in self.recorder.judged_at())
+        self.tell("rest", not_judged_yet=self.left)
         self._until_judged(self.load.acknowledged.total())
 
     def _kill(self) -> None:
