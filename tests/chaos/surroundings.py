@@ -69,10 +69,10 @@ def fill_up(disk: Disk) -> None:
 
     opened, write_bytes = rocks.opened, Path.write_bytes
 
-    def on_disk(path: Path) -> Any:
+    def on_disk(path: Path, wait_s: float = 0.0) -> Any:
         if disk.refuses():
             raise OSError(NO_SPACE)
-        return _Database(opened(path), disk)
+        return _Database(opened(path, wait_s), disk)
 
     def written(self: Path, data: Any) -> int:
         if self.name.startswith("room-") and disk.refuses():

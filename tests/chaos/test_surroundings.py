@@ -30,7 +30,7 @@ def test_a_full_disk_refuses_and_a_database_goes_on_once_it_is_opened_again(
     monkeypatch.setattr(rocks, "opened", rocks.opened)
     monkeypatch.setattr(Path, "write_bytes", Path.write_bytes)
     fill_up(disk)
-    database = rocks.opened(tmp_path / "slot-1")
+    database = rocks.opened(tmp_path / "slot-1", rocks.LEAVING_S)
     database.write(batch(b"before"))
     disk.fill(60.0)
     with pytest.raises(OSError, match="No space left on device"):
