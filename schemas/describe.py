@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,21 +121,8 @@ def _changes(older: Document, newer: Document) -> Iterator[Change]:
         yield Change(name, "removed", f"its values are let go of: {in_words(before[name]['type'])}")
 
 
-def table(fields: Sequence[Mapping[str, Any]], classes: Mapping[str, str]) -> list[dict[str, str]]:
-    """The fields of a contract as rows; classes: field to what it is (such as pii), where somebody said so."""
-    return [
-        {
-            "field": field["name"],
-            "type": in_words(field["type"]),
-            "class": classes.get(field["name"], ""),
-            "doc": str(field.get("doc", "")),
-        }
-        for field in fields
-    ]
-
-
 def markdown(name: str, version: int, schema_id: int, document: Document, classes: Mapping[str, str]) -> str:
-    """A page about a contract."""
+    """A page about a contract; classes: field to what it is (such as pii), where somebody said so."""
     lines = [f"# {name}", "", str(document.get("doc", "")).strip(), ""]
     lines += [
         f"Version {version}, schema id {schema_id}.",
@@ -143,7 +130,8 @@ def markdown(name: str, version: int, schema_id: int, document: Document, classe
         "| field | type | class | what it is |",
         "|---|---|---|---|",
     ]
-    for row in table(document["fields"], classes):
-        cells = [row["field"], row["type"], row["class"], row["doc"]]
+    for field in document["fields"]:
+        told = field["name"]
+        cells = [told, in_words(field["type"]), classes.get(told, ""), str(field.get("doc", ""))]
         lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
     return "\n".join(lines) + "\n"

@@ -159,11 +159,12 @@ class FileRegistry:
         Raises ContractRefused for any version that could harm a reader, ContractsClash where they cannot follow each
         other.
         """
-        for schema in self.versions(object_name):
+        newest = self.contract(object_name)
+        for schema in self.versions(object_name)[:-1]:
             make_contract(schema.document, schema.schema_id)  # values of all of them are read
         if found := self.clashes(object_name):
             raise ContractsClash(object_name, found)
-        return self.contract(object_name)
+        return newest
 
     def ids(self, subject: str) -> frozenset[int]:
         """Every schema id of a subject."""

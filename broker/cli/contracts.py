@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from broker.cli.files import settings_of, write
 from broker.cli.output import DIFFERENCES, AsJson, CommandRefused, show, table_of
 from broker.rules import rules_of
 from broker.settings import Settings
@@ -17,7 +18,7 @@ from schemas.codegen import pydantic_models, typed_dicts
 from schemas.describe import Difference, difference, markdown
 from schemas.errors import SchemaError
 from schemas.register import KINDS, faults, first_version, with_version
-from schemas.registry import FileRegistry, RegisteredSchema
+from schemas.registry import FileRegistry, RegisteredSchema, read_folder
 
 app = typer.Typer(no_args_is_help=True, help="The contracts of objects, in files beside the ownership map.")
 Object = Annotated[str, typer.Argument(metavar="OBJECT", help="The object, such as customer.")]
@@ -32,13 +33,8 @@ class Style(StrEnum):
     TYPED_DICT = "typeddict"
 
 
-def _settings(folder: Path | None) -> Settings:
-    settings = Settings()
-    return settings.model_copy(update={"map_dir": folder}) if folder else settings
-
-
 def _registry(folder: Path | None) -> FileRegistry:
-    return FileRegistry(documents=_contracts(_settings(folder)))
+    return FileRegistry(documents=_contracts(settings_of(folder)))
 
 
 def _contracts(settings: Settings) -> dict[str, str]:
@@ -49,7 +45,7 @@ def _contracts(settings: Settings) -> dict[str, str]:
 def check(folder: Folder = None, as_json: AsJson = False) -> None:
     """Say what is wrong with the contracts; exit status 2 when something is."""
     columns = {"object": "Object", "code": "Code", "what": "What is wrong", "do": "What to do"}
-    rows = [dict(zip(columns, fault, strict=True)) for fault in faults(_contracts(_settings(folder)))]
+    rows = [dict(zip(columns, fault, strict=True)) for fault in faults(_contracts(settings_of(folder)))]
     if not rows:
         show([], as_json=as_json, text="The contracts are in order.")
         return
@@ -75,7 +71,7 @@ def new(
     as_json: AsJson = False,
 ) -> None:
     """Add a contract, or its next version: the schema's file, and its line in registry.json."""
-    settings = _settings(folder)
+    settings = settings_of(folder)
     if settings.map_dir is None:
         raise CommandRefused("there is no folder of a map [contract.no_folder] Name it with --folder.")
     if (source is None) == (not key):
@@ -83,16 +79,10 @@ def new(
             "say either --from or --key [contract.which] The one takes a schema, the other makes one."
         )
     document = _read(source) if source is not None else first_version(object_name, key, field or (), doc)
-    texts = {
-        path.name: path.read_text("utf-8")
-        for path in settings.map_dir.iterdir()
-        if path.suffix in (".json", ".avsc")
-    }
+    texts = read_folder(settings.map_dir)
     changed = with_version(texts, object_name, document, let_go or ())
     for name, text in changed.items():
-        beside = settings.map_dir / f"{name}.new"
-        beside.write_text(text, "utf-8")
-        beside.replace(settings.map_dir / name)
+        write(settings.map_dir / name, text)
     entry = FileRegistry(documents={**texts, **changed}).latest(object_name)
     told = {"object": object_name, "version": entry.version, "id": entry.schema_id, "file": entry.file}
     text = (
@@ -163,7 +153,7 @@ def _told(name: str, older: int, newer: int, found: Difference) -> list[str]:
 @app.command()
 def docs(object_name: Object, out: Out = None, folder: Folder = None) -> None:
     """Write a page about a contract, in Markdown."""
-    settings = _settings(folder)
+    settings = settings_of(folder)
     entry = _version(_registry(folder), object_name, None, -1)
     classes = _classes(settings, object_name)
     _say(markdown(object_name, entry.version, entry.schema_id, entry.document, classes), out)

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
+from broker.cli.files import settings_of
 from broker.cli.output import DIFFERENCES, AsJson, show, table_of
 from broker.rules import rules_of
-from broker.settings import Settings
 from ownership.errors import MapRefused
 from ownership.map import ObjectMap
 
@@ -15,16 +15,11 @@ app = typer.Typer(no_args_is_help=True, help="The ownership map.")
 Folder = Annotated[Path | None, typer.Argument(help="Folder of the map; default SOLESOURCE_MAP_DIR.")]
 
 
-def _documents(folder: Path | None) -> dict[str, str]:
-    settings = Settings()
-    return (settings.model_copy(update={"map_dir": folder}) if folder else settings).map_documents()
-
-
 @app.command()
 def lint(folder: Folder = None, as_json: AsJson = False) -> None:
     """Check the map; exit status 2 when it has faults."""
     try:
-        rules_of(_documents(folder), 0)
+        rules_of(settings_of(folder).map_documents(), 0)
     except MapRefused as refused:
         findings = [
             {
@@ -45,7 +40,7 @@ def lint(folder: Folder = None, as_json: AsJson = False) -> None:
 @app.command("show")
 def show_map(folder: Folder = None, as_json: AsJson = False) -> None:
     """Say who owns what, and who may read it."""
-    ownership_map = rules_of(_documents(folder), 0).ownership_map
+    ownership_map = rules_of(settings_of(folder).map_documents(), 0).ownership_map
     rows = [row for entry in ownership_map.objects.values() for row in _rows(entry)]
     columns = {"field": "Field", "owner": "System of record", "readers": "May read", "class": "Class"}
     show(rows, as_json=as_json, table=table_of(rows, columns, "Who owns what"))

@@ -12,6 +12,7 @@ import typer
 from aiokafka.errors import KafkaError
 from rich.console import Console
 
+from broker.cli.files import write
 from broker.cli.output import DIFFERENCES, AsJson, CommandRefused, show
 from broker.settings import Settings
 
@@ -60,7 +61,7 @@ def repartition_object(
         gate=settings.access("gate"),
         control=settings.access("control"),
         files=files,
-        write=lambda name, text: _write(folder / name, text),
+        write=lambda name, text: write(folder / name, text),
         partitions=settings.partitions,
         slots=settings.slots,
         replicas=settings.replicas,
@@ -76,13 +77,6 @@ def repartition_object(
     show(asdict(done), as_json=as_json, text=summary(asdict(done)))
     if not done.answered or done.not_judged:
         raise typer.Exit(DIFFERENCES)
-
-
-def _write(path: Path, text: str) -> None:
-    """Put a text in the place of a file, whole or not at all."""
-    beside = path.with_name(path.name + ".new")
-    beside.write_text(text, "utf-8")
-    beside.replace(path)
 
 
 def _teller(object_name: str, *, as_json: bool) -> Callable[[dict[str, Any]], None]:
