@@ -170,7 +170,8 @@ class Estate:
         if not wait:
             producer.poll(0)
             return None
-        producer.flush(20)
+        producer.flush(60)  # to a broker that is silent it is sent again after 30 s
+        assert place, f"{event_id} of {system} was not acknowledged within 60 s"
         return place[0]
 
     def forget_clients(self) -> None:

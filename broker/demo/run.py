@@ -68,7 +68,12 @@ def _close(world: World) -> dict[str, Any]:
     """8. The account balances, the ledger verifies, the systems agree, each sync in one sentence."""
     tell, seen = world.narrator, world.watch.seen
     tell.step(8, "The closing account")
-    tell.wait("Everything has come to rest", lambda: _at_rest(world), timeout_s=120, trouble=world.trouble)
+    tell.wait(
+        "Everything has come to rest",
+        lambda: _at_rest(world),
+        timeout_s=120,
+        trouble=lambda: _under_way(world),
+    )
     document = closing_account(seen)
     counts = [(outcome.value.replace("_", " "), document[outcome.value]) for outcome in Outcome]
     total = sum(count for _, count in counts)
@@ -103,24 +108,26 @@ def _close(world: World) -> dict[str, Any]:
 
 def _at_rest(world: World) -> bool:
     """Whether everything published was judged, acknowledged, and nothing more came for two seconds."""
-    seen = world.watch.seen
-
-    def figures() -> tuple[int, ...]:
-        return (
-            sum(seen.changes.values()),
-            seen.received,
-            len(seen.revisions),
-            seen.applied("erp"),
-            seen.applied("crm"),
-        )
-
-    before = figures()
+    before = _figures(world)
     time.sleep(QUIET_S)
-    return (
-        figures() == before
-        and before[0] == before[1]
-        and all(seen.applied(system) >= len(seen.revisions) for system in ("crm", "erp"))
-    )
+    published, judged, revisions, *answered = before
+    return _figures(world) == before and published == judged and min(answered) >= revisions
+
+
+def _figures(world: World) -> tuple[int, ...]:
+    """Changes published and judged, revisions, and how many of them the ERP's and the CRM's sink answered for."""
+    seen = world.watch.seen
+    answered = (seen.applied("erp"), seen.applied("crm"))
+    return (sum(seen.changes.values()), seen.received, len(seen.revisions), *answered)
+
+
+def _under_way(world: World) -> str:
+    """What has not come to rest, in figures, and the ends of the logs."""
+    names = ("changes published", "judged", "revisions", "answered for by the ERP's sink", "by the CRM's")
+    seen = world.watch.seen
+    figures = [f"{name} {count}" for name, count in zip(names, _figures(world), strict=True)]
+    figures += [f"held {len(seen.cases)}", f"inputs paused {seen.trail_of('paused')}"]
+    return f"{', '.join(figures)}.\n{world.trouble()}"
 
 
 def differing_records(world: World) -> list[str]:

@@ -8,8 +8,10 @@ import pytest
 
 from broker.gate.fields import Earlier, Standing, same, standing
 from broker.gate.state import (
+    RECENT_BUSY_MS,
     RECENT_MAX,
     RECENT_MS,
+    RECENT_USUAL,
     Memory,
     Parked,
     Reasserted,
@@ -73,9 +75,23 @@ def test_what_is_remembered_is_bounded() -> None:
         recent = remembered(recent, b"%d" % number, number)
     assert len(recent) == RECENT_MAX and recent[0][1] == b"5"
     state = RecordState(recent=recent[3:], older=iter(recent[2::-1]))
-    assert list(lately(state, RECENT_MS + 10)) == [*reversed(recent[6:])]
-    assert len(list(lately(RecordState(recent=recent, older=((4, b"4"),)), RECENT_MS))) == RECENT_MAX
+    assert list(lately(state, RECENT_MS + 10)) == [*reversed(recent[-RECENT_USUAL:])]
+    assert list(lately(state, RECENT_MS + 60)) == [*reversed(recent[-8:])], "an hour at most"
+    assert len(list(lately(RecordState(recent=recent, older=((4, b"4"),)), 100))) == RECENT_MAX
     assert remembered(recent, b"new", RECENT_MS * 2) == ((RECENT_MS * 2, b"new"),)
+
+
+def test_of_a_record_edited_in_quick_succession_more_counts_for_a_while() -> None:
+    recent = tuple((1000 * number, b"%d" % number) for number in range(50))
+    state = RecordState(recent=recent[30:], older=iter(recent[29::-1]))
+    assert list(lately(state, 60_000)) == [*reversed(recent)], "an echo of 50 edits ago is one"
+    looked_at = []
+    older = (looked_at.append(entry) or entry for entry in recent[::-1])  # type: ignore[func-returns-value]
+    known = list(lately(RecordState(older=older), RECENT_BUSY_MS + 40_000))  # type: ignore[arg-type]
+    assert [value for _, value in known] == [b"%d" % number for number in range(49, 33, -1)]
+    assert len(looked_at) == RECENT_USUAL + 1, "nobody looks further"
+    known = list(lately(RecordState(recent=recent), RECENT_BUSY_MS + 30_000))
+    assert [value for _, value in known] == [b"%d" % number for number in range(49, 30, -1)]
 
 
 def test_the_longest_pause_is_an_hour() -> None:
