@@ -51,7 +51,12 @@ def rules_of(documents: Mapping[str, str], version: int) -> Rules:
     }
     texts = {name: text for name, text in documents.items() if name.endswith(".yaml")}
     ownership_map = load_map(
-        texts, {name: contract.fields for name, contract in contracts.items()}, version=version
+        texts,
+        {
+            name: {field: contract.classes.get(field) for field in contract.fields}
+            for name, contract in contracts.items()
+        },
+        version=version,
     )
     entries = {
         name: replace(entry, contract_id=contracts[name].schema_id)

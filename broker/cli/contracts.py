@@ -61,7 +61,7 @@ def new(
     ] = None,
     key: Annotated[str, typer.Option(help="Its key field, where no schema is given.")] = "",
     field: Annotated[
-        list[str] | None, typer.Option(help=f"name:kind, once for each; kinds: {KINDS}.")
+        list[str] | None, typer.Option(help=f"name:kind or name:kind:class, once for each; kinds: {KINDS}.")
     ] = None,
     doc: Annotated[str, typer.Option(help="What it is, in one sentence.")] = "",
     let_go: Annotated[
