@@ -2,6 +2,7 @@
 
 Pure. V0 is one zero byte, the schema id as four bytes big-endian, then the datum. A value that names another
 contract, is longer than allowed, is truncated, or leaves bytes over is unreadable; nothing is coerced (I6).
+V1, in which a header names the schema, is read by making V0 of it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Context, Decimal
 from io import BytesIO
 from typing import Any, cast
+from uuid import UUID
 
 import fastavro
 import fastavro.read
@@ -23,6 +25,9 @@ VALUE_LENGTH_MAX = 1024 * 1024
 
 MAGIC = 0
 FRAME_LENGTH = 5
+SCHEMA_HEADER = "__value_schema_id"
+"""Where Confluent's serializers put the schema of a value that has no prefix (`SchemaId` in their clients)."""
+MAGIC_GUID = 1
 Record = dict[str, Any]
 _EXACT = Context(prec=DECIMAL_DIGITS_MAX)
 
@@ -60,7 +65,9 @@ fastavro.read.LOGICAL_READERS["fixed-decimal"] = _exact_decimal
 class Codec:
     """Encodes and decodes records of the schemas it was given, by id."""
 
-    def __init__(self, schemas: Mapping[int, AvroSchema]) -> None:
+    def __init__(self, schemas: Mapping[int, AvroSchema], guids: Mapping[UUID, int] | None = None) -> None:
+        """guids: what a registry calls a schema beside its id."""
+        self._guids = dict(guids or {})
         self._schemas = dict(schemas)
         self._frames = {schema_id: frame(schema_id) for schema_id in schemas}
 
@@ -79,6 +86,22 @@ class Codec:
             msg = f"a record does not fit schema {schema_id}: {type(error).__name__}"
             raise UnreadableValue(msg) from error
         return out.getvalue()
+
+    def prefixed(self, named: bytes, datum: bytes) -> bytes:
+        """Wire format V0 of a bare datum whose schema a header names: a magic byte, then a GUID or an id.
+
+        Raises UnknownSchemaId for a GUID that the registry does not list, UnreadableValue for anything else.
+        """
+        if named[:1] == bytes((MAGIC_GUID,)) and len(named) == 1 + 16:
+            guid = UUID(bytes=named[1:])
+            if guid not in self._guids:
+                msg = f"schema GUID {guid} is not in the registry"
+                raise UnknownSchemaId(msg, "Write `guid` beside the version's id in `registry.json`.")
+            return frame(self._guids[guid]) + datum
+        if named[:1] == bytes((MAGIC,)) and len(named) == FRAME_LENGTH:
+            return named + datum
+        msg = f"header {SCHEMA_HEADER} of {len(named)} bytes is neither a GUID nor an id"
+        raise UnreadableValue(msg)
 
     def decode(
         self, value: bytes, allowed: Iterable[int] | None = None, into: AvroSchema | None = None

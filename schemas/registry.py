@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import fastavro.schema
 
@@ -37,6 +38,8 @@ class RegisteredSchema:
     version: int
     document: Mapping[str, Any]
     file: str
+    guid: UUID | None = None
+    """What a Confluent registry calls it beside its id, where one does."""
 
 
 def canonical_digest(document: Mapping[str, Any]) -> str:
@@ -84,9 +87,10 @@ def read_registry(documents: Mapping[str, str], origin: str) -> list[RegisteredS
                     int(entry["version"]),
                     document,
                     str(entry["file"]),
+                    UUID(entry["guid"]) if "guid" in entry else None,
                 )
             )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         msg = f"{origin}/registry.json or what it lists cannot be read: {error}"
         raise RegistryBroken(msg) from error
     if len({schema.schema_id for schema in found}) != len(found):
@@ -110,7 +114,7 @@ class FileRegistry:
             self._add(read_folder(folder), str(folder), CONTRACT_ID_MIN)
         if documents is not None:
             self._add(documents, OWN_TOPIC, CONTRACT_ID_MIN)
-        self.codec = Codec({number: _parse(schema) for number, schema in self._by_id.items()})
+        self.codec = Codec({number: _parse(schema) for number, schema in self._by_id.items()}, self._guids())
 
     def _add(self, documents: Mapping[str, str], origin: str, id_min: int) -> None:
         schemas, self._rules = read_registry(documents, origin), self._rules | read_rules(documents, origin)
@@ -120,6 +124,14 @@ class FileRegistry:
                 raise RegistryBroken(msg)
             self._by_id[schema.schema_id] = schema
             self._by_subject.setdefault(schema.subject, []).append(schema)
+
+    def _guids(self) -> dict[UUID, int]:
+        named = [schema for schema in self._by_id.values() if schema.guid is not None]
+        guids = {schema.guid: schema.schema_id for schema in named if schema.guid is not None}
+        if len(guids) < len(named):
+            msg = "registry.json gives one GUID to two schemas"
+            raise RegistryBroken(msg)
+        return guids
 
     @property
     def subjects(self) -> frozenset[str]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from broker.gate.reason import Reason
 from ownership.map import ObjectMap, OwnershipMap
-from schemas.codec import VALUE_LENGTH_MAX, Codec
+from schemas.codec import SCHEMA_HEADER, VALUE_LENGTH_MAX, Codec
 from schemas.contract import Contract
 from schemas.envelope import ChangeEnvelope, Headers, parse_change, source_of
 from schemas.errors import MalformedEnvelope, SchemaError, UnknownSchemaId
@@ -180,7 +180,8 @@ def _valued(bare: Change, envelope: ChangeEnvelope, entry: ObjectMap, reader: Ob
     if bare.value is None:
         return _told(bare, envelope, fault=None)
     try:
-        values = reader.told(bare.value)
+        headers, value = _prefixed(bare.headers, bare.value, reader.codec)
+        values = reader.told(value)
     except UnknownSchemaId as error:
         return _told(bare, envelope, fault=Fault(Reason.UNKNOWN_SCHEMA, error.detail))
     except SchemaError as error:
@@ -190,15 +191,15 @@ def _valued(bare: Change, envelope: ChangeEnvelope, entry: ObjectMap, reader: Ob
         unavailable |= frozenset(entry.fields) - values.keys()
     if (fault := _contradiction(bare.key, envelope, entry, values, unavailable)) is not None:
         return _told(bare, envelope, fault=fault)
-    whole = envelope.fields is None and not unavailable and bare.value.startswith(reader.frame)
+    whole = envelope.fields is None and not unavailable and value.startswith(reader.frame)
     return Change(
         bare.object,
         bare.system,
         bare.key,
         bare.position,
         bare.received_ms,
-        bare.headers,
-        bare.value,
+        headers,
+        value,
         envelope.event_id,
         envelope.time_ms,
         False,
@@ -209,6 +210,15 @@ def _valued(bare: Change, envelope: ChangeEnvelope, entry: ObjectMap, reader: Ob
         None,
         envelope.time,
     )
+
+
+def _prefixed(headers: Headers, value: bytes, codec: Codec) -> tuple[Headers, bytes]:
+    """Headers and value of a change in wire format V0, whichever it was sent in. Raises SchemaError."""
+    named = [text for name, text in headers if name == SCHEMA_HEADER]
+    if not named:
+        return headers, value
+    value = codec.prefixed(named[-1] or b"", value)
+    return tuple(header for header in headers if header[0] != SCHEMA_HEADER), value
 
 
 def _contradiction(

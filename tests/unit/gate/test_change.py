@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from broker.gate.outgoing import Destination
 from broker.rules import rules_of
-from schemas.codec import VALUE_LENGTH_MAX, frame
+from schemas.codec import SCHEMA_HEADER, VALUE_LENGTH_MAX, frame
 from schemas.errors import ContractsClash
 from schemas.registry import FileRegistry
 from tests.gate_parts import CUSTOMER, Bench, Record, Seen, encoded, map_texts, money, object_document
@@ -44,6 +46,7 @@ def see(bench: Bench, record: Record) -> Seen:
     return seen
 
 
+GUID = UUID("89791762-2336-4186-9674-299b90a802e2")
 BENCH = Bench()
 GOOD = BENCH.upsert("crm", "seq:0:01", ADA)
 HOSTILE: list[tuple[str, dict[str, Any], str, str]] = [
@@ -175,6 +178,59 @@ class TestContractsOfTwoVersions:
         stricter = {**PHONELESS, "fields": [*PHONELESS["fields"], {"name": "since", "type": "int"}]}
         with pytest.raises(ContractsClash, match="customer: since: has no default"):
             rules_of(map_texts(contracts=[PHONELESS, stricter]), 1)
+
+
+class TestSchemasNamedByAHeader:
+    """Wire format V1: what goes on, and what is held, has the prefix all the same."""
+
+    def bench(self) -> Bench:
+        texts = map_texts()
+        listed = json.loads(texts["registry.json"])
+        listed["schemas"][0]["guid"] = str(GUID)
+        return Bench(rules=rules_of(texts | {"registry.json": json.dumps(listed)}, 1))
+
+    def record(self, bench: Bench, system: str, event: str, named: bytes, **values: Any) -> Record:
+        record = bench.upsert(system, event, {**ADA, **values})
+        record.value = (record.value or b"")[5:]
+        return header(record, SCHEMA_HEADER, named)
+
+    def test_it_is_judged_as_any_other(self) -> None:
+        bench = self.bench()
+        prefixed = bench.upsert("crm", "seq:0:01", ADA).value
+        seen = see(bench, self.record(bench, "crm", "seq:0:01", b"\x01" + GUID.bytes))
+        assert seen.outcome == "accepted" and seen.after.value == prefixed
+        assert SCHEMA_HEADER not in dict(seen.revisions[0][1].headers)
+        assert see(bench, self.record(bench, "erp", "seq:0:01", frame(100))).outcome == "echo"
+
+    def test_held_it_can_be_judged_again(self) -> None:
+        bench = self.bench()
+        see(bench, bench.upsert("crm", "seq:0:01", ADA))
+        seen = see(bench, self.record(bench, "erp", "seq:0:01", b"\x01" + GUID.bytes, name="Eve"))
+        (case,) = seen.to(Destination.QUARANTINE)
+        assert case["value"].startswith(frame(100)) and SCHEMA_HEADER not in case["headers"]
+
+    @pytest.mark.parametrize(
+        ("named", "reason"),
+        [(b"\x01" + bytes(16), "unknown_schema"), (frame(999), "unknown_schema"), (b"\x01", "unreadable")],
+    )
+    def test_what_it_does_not_name_well_is_held_as_it_came(self, named: bytes, reason: str) -> None:
+        bench = self.bench()
+        record = self.record(bench, "crm", "seq:0:01", named)
+        seen = see(bench, record)
+        (case,) = seen.to(Destination.QUARANTINE)
+        assert seen.reason == reason and case["value"] == record.value
+        assert case["headers"][SCHEMA_HEADER] == named
+
+    def test_a_delete_needs_no_schema(self) -> None:
+        bench = self.bench()
+        see(bench, bench.upsert("crm", "seq:0:01", ADA))
+        assert see(bench, header(bench.delete("crm", "seq:0:02"), SCHEMA_HEADER, b"")).outcome == "accepted"
+
+    def test_bytes_that_only_look_prefixed_are_not_taken_for_it(self) -> None:
+        """A bare datum may begin as a prefix does: then the header counts, on the short way as well."""
+        bench = self.bench()
+        record = header(bench.upsert("crm", "seq:0:01", ADA), SCHEMA_HEADER, frame(100))
+        assert see(bench, record).reason == "unreadable"
 
 
 def test_the_registry_of_these_tests_is_a_registry() -> None:

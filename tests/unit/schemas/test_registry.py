@@ -15,6 +15,9 @@ from tests.gate_parts import CUSTOMER, registry_document
 PHONELESS = {**CUSTOMER, "fields": [f for f in CUSTOMER["fields"] if f["name"] != "phone"]}
 
 
+GUID = "89791762-2336-4186-9674-299b90a802e2"
+
+
 def listed(*entries: dict[str, Any]) -> dict[str, str]:
     texts = registry_document(CUSTOMER)
     first = json.loads(texts["registry.json"])["schemas"][0]
@@ -31,6 +34,11 @@ def test_versions_of_a_contract() -> None:
     assert registry.ids("customer") == {100, 101}
     assert registry.contract("customer").schema_id == 101
     assert registry.latest("customer").version == 2
+
+
+def test_a_schema_may_have_a_guid() -> None:
+    found = FileRegistry(documents=listed({"guid": GUID})).latest("customer")
+    assert str(found.guid) == GUID and FileRegistry(documents=listed({})).latest("customer").guid is None
 
 
 def test_a_folder_is_read(tmp_path: Path) -> None:
@@ -60,6 +68,9 @@ def test_a_subject_that_nobody_registered() -> None:
         (listed({"sha256": canonical_digest(PHONELESS)}), "changed under id 100"),
         (listed({}, {"version": 2}), "gives one id to two schemas"),
         (listed({}, {"id": 101}), "gives one version of a subject to two schemas"),
+        (listed({"guid": "8979"}), "cannot be read"),
+        (listed({"guid": 7}), "cannot be read"),
+        (listed({"guid": GUID}, {"guid": GUID, "id": 101, "version": 2}), "gives one GUID to two schemas"),
         (listed({"id": 99}), "id 99 of subject customer is taken"),
         (listed({"id": 3}), "id 3 of subject customer is taken"),
     ],
