@@ -16,6 +16,7 @@ from ownership.load import load_map
 from ownership.map import ObjectMap, OwnershipMap
 from ownership.reading import readings
 from schemas.codec import Codec, frame
+from schemas.contract import spellings_of
 from schemas.envelope import source_of
 from schemas.registry import FileRegistry
 from schemas.spans import blank_of, differences_of, merging_of
@@ -30,7 +31,7 @@ class Rules:
     ownership_map: OwnershipMap
     readers: Mapping[str, ObjectReader]
     codec: Codec
-    command_ids: frozenset[int]
+    """Of all contracts."""
     projections: Mapping[str, tuple[Projection, ...]]
     """Object to what its restricted readers get."""
     express: Mapping[tuple[str, str], ExpressPlan]
@@ -42,13 +43,9 @@ class Rules:
 def rules_of(documents: Mapping[str, str], version: int) -> Rules:
     """Compile the files of one map version. Raises MapRefused or SchemaError; then nothing of it is used (I7)."""
     registry = FileRegistry(
-        documents={name: text for name, text in documents.items() if not name.endswith(".yaml")}
+        documents={name: text for name, text in documents.items() if not name.endswith(".yaml")}, own=False
     )
-    contracts = {
-        subject: registry.checked(subject)
-        for subject in registry.subjects
-        if not subject.startswith("solesource.")
-    }
+    contracts = {subject: registry.checked(subject) for subject in registry.subjects}
     texts = {name: text for name, text in documents.items() if name.endswith(".yaml")}
     ownership_map = load_map(
         texts,
@@ -69,6 +66,8 @@ def rules_of(documents: Mapping[str, str], version: int) -> Rules:
             registry.ids(name),
             registry.codec,
             frame(contracts[name].schema_id),
+            spellings_of(contracts[name]),
+            registry.learned(name),
         )
         for name, entry in ownership_map.objects.items()
     }
@@ -86,8 +85,7 @@ def rules_of(documents: Mapping[str, str], version: int) -> Rules:
         for entry in ownership_map.objects.values()
         for plan in _echoes(entry, readers[entry.name], version)
     }
-    commands = registry.ids("solesource.command")
-    return Rules(ownership_map, readers, registry.codec, commands, projections, plans, echoes)
+    return Rules(ownership_map, readers, registry.codec, projections, plans, echoes)
 
 
 def _expresses(entry: ObjectMap, reader: ObjectReader, version: int) -> Iterator[ExpressPlan]:

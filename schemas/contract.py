@@ -82,6 +82,14 @@ def classes_of(document: Mapping[str, Any]) -> dict[str, str]:
     return told
 
 
+def spellings_of(contract: Contract) -> dict[str, frozenset[str]]:
+    """Top-level field to the names under which older writers may know it: its own and its aliases."""
+    return {
+        str(field["name"]): frozenset((field["name"], *field.get("aliases", ())))
+        for field in contract.schema["fields"]
+    }
+
+
 def _nullable(schema: AvroSchema) -> bool:
     return schema == "null" or (isinstance(schema, list) and "null" in schema)
 

@@ -88,7 +88,7 @@ def with_version(
         }
     )
     changed = {REGISTRY: json.dumps(listed, indent=2) + "\n", file: json.dumps(document, indent=2) + "\n"}
-    if found := FileRegistry(documents={**documents, **changed}).clashes(name):
+    if found := FileRegistry(documents={**documents, **changed}, own=False).clashes(name):
         raise ContractsClash(name, found)
     return changed
 
@@ -100,8 +100,8 @@ def _removed(older: Mapping[str, Any], newer: Mapping[str, Any]) -> set[str]:
 
 def faults(documents: Mapping[str, str]) -> Iterator[tuple[str, str, str, str]]:
     """(object, code, what is wrong, what to do) of every contract in a folder. Raises RegistryBroken."""
-    registry = FileRegistry(documents=documents)
-    for name in sorted(subject for subject in registry.subjects if not subject.startswith("solesource.")):
+    registry = FileRegistry(documents=documents, own=False)
+    for name in sorted(registry.subjects):
         try:
             registry.checked(name)
         except ContractRefused as error:

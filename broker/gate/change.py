@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from broker.gate.reason import Reason
 from ownership.map import ObjectMap, OwnershipMap
-from schemas.codec import SCHEMA_HEADER, VALUE_LENGTH_MAX, Codec
+from schemas.codec import SCHEMA_HEADER, VALUE_LENGTH_MAX, Codec, schema_id_of
 from schemas.contract import Contract
 from schemas.envelope import ChangeEnvelope, Headers, parse_change, source_of
 from schemas.errors import MalformedEnvelope, SchemaError, UnknownSchemaId
@@ -71,6 +71,10 @@ class ObjectReader:
     codec: Codec
     frame: bytes
     """How values of the contract in force begin."""
+    spellings: Mapping[str, frozenset[str]]
+    """Field to the names under which other contracts know it."""
+    learned: frozenset[int]
+    """Of the ids those that are no version of the contract: what they have more, nobody has said anything about."""
 
     def encode(self, values: Values) -> bytes:
         """Wire bytes in the contract in force."""
@@ -83,11 +87,23 @@ class ObjectReader:
         return self.codec.decode(value, self.schema_ids, self.contract.schema)
 
     def told(self, value: bytes) -> Values:
-        """As `decode`, but only what the writer's own contract has: a field it lacks was not told as null."""
+        """As `decode`, but what the writer's own contract has: a field it lacks was not told as null.
+
+        Of a learned contract also what is in none of ours, unless it is null. What a version of ours had more was let
+        go of, and is nobody's any more.
+        """
         if value.startswith(self.frame):
             return self.codec.decode(value)
-        names = self.codec.decode(value, self.schema_ids).keys()
-        return {name: told for name, told in self.decode(value).items() if name in names}
+        written = self.codec.decode(value, self.schema_ids)
+        told = {
+            name: seen
+            for name, seen in self.decode(value).items()
+            if not self.spellings[name].isdisjoint(written)
+        }
+        if schema_id_of(value) in self.learned:
+            known = frozenset().union(*self.spellings.values())
+            told |= {name: more for name, more in written.items() if name not in known and more is not None}
+        return told
 
 
 def case_id_of(position: Position) -> str:
@@ -187,7 +203,7 @@ def _valued(bare: Change, envelope: ChangeEnvelope, entry: ObjectMap, reader: Ob
     except SchemaError as error:
         return _told(bare, envelope, fault=Fault(Reason.UNREADABLE, error.detail))
     unavailable = envelope.unavailable
-    if len(values) < len(entry.fields):
+    if not value.startswith(reader.frame):
         unavailable |= frozenset(entry.fields) - values.keys()
     if (fault := _contradiction(bare.key, envelope, entry, values, unavailable)) is not None:
         return _told(bare, envelope, fault=fault)

@@ -70,7 +70,7 @@ def test_a_subject_that_nobody_registered() -> None:
         (listed({}, {"id": 101}), "gives one version of a subject to two schemas"),
         (listed({"guid": "8979"}), "cannot be read"),
         (listed({"guid": 7}), "cannot be read"),
-        (listed({"guid": GUID}, {"guid": GUID, "id": 101, "version": 2}), "gives one GUID to two schemas"),
+        (listed({"guid": GUID}, {"guid": GUID, "id": 101, "version": 2}), "one GUID is given to ids 100 and 101"),
         (listed({"id": 99}), "id 99 of subject customer is taken"),
         (listed({"id": 3}), "id 3 of subject customer is taken"),
     ],
