@@ -36,6 +36,7 @@ from broker.lane.settle import Batch
 from broker.lane.slot import Slot
 from broker.lane.stable import StableOffsets, outputs
 from broker.lane.states import Room
+from broker.lane.trim import TRIM_EVERY_S, trimming
 from broker.lane.turns import Turns
 from broker.lane.watchdog import LEAVE_STATUS, watch
 
@@ -106,6 +107,13 @@ class Lane(Service):
             except (KafkaError, TimeoutError) as error:
                 log.warning("lane.kafka_away", error=type(error).__name__)
                 await self.sleep(1.0)
+
+    @Service.task
+    async def _hand_memory_back(self) -> None:
+        hand_back = trimming()
+        while hand_back is not None and not self.should_stop:
+            await self.sleep(TRIM_EVERY_S)
+            hand_back()
 
     def _beats(self) -> dict[str, float]:
         """Who must come round, and when each last did."""

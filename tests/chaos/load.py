@@ -21,7 +21,7 @@ from tests.estate import PARTITIONS, Estate
 KEYS = 50_000
 OWNED, LIMITS = 0.80, 0.95
 """Of all changes, those of the CRM; from there on the ERP's own. The rest is the ERP's of what is the CRM's."""
-FIRST_CHANGES = 2
+FIRST_CHANGES = 3
 """Of each record, one after the other, before those that the dice choose."""
 TICK_S = 0.02
 FLUSH_S = 120.0
@@ -80,25 +80,31 @@ class Load(threading.Thread):
         return sum(producer.flush(FLUSH_S) for producer in self._producers.values())
 
     def write(self) -> None:
-        """One change. The first of each record creates it; the second is foreign, so that the gate has something to
-        remember of every record before the clock starts: else what it holds in memory would rise for half an hour.
+        """One change. The first of each record creates it; the second is foreign and the third another owner's, so that
+        there is of every record what there will be before the clock starts: else memory would rise for half an hour.
         """
         number, dice = self._number, self._dice.random()
         self._number += 1
         if number < self._keys:
             self._send("crm", f"S-{number:06d}", "name", f"name {number}", fields=None)
             return
-        if number < FIRST_CHANGES * self._keys:
-            key = f"S-{number % self._keys:06d}"
+        key = f"S-{number % self._keys:06d}"
+        if number < 2 * self._keys:
             self._send("erp", key, "name", f"not its own {number}", fields=["name"], owned=False)
+            return
+        if number < FIRST_CHANGES * self._keys:
+            self._limit(key, number)
             return
         key = f"S-{self._dice.randrange(self._keys):06d}"
         if dice < OWNED:
             self._send("crm", key, "name", f"name {number}", fields=["name"])
         elif dice < LIMITS:
-            self._send("erp", key, "credit_limit", Decimal(number).scaleb(-2), fields=["credit_limit"])
+            self._limit(key, number)
         else:
             self._send("erp", key, "name", f"not its own {number}", fields=["name"], owned=False)
+
+    def _limit(self, key: str, number: int) -> None:
+        self._send("erp", key, "credit_limit", Decimal(number).scaleb(-2), fields=["credit_limit"])
 
     def _send(
         self, system: str, key: str, field: str, value: Any, *, fields: list[str] | None, owned: bool = True
