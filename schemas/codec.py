@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from decimal import Context, Decimal
 from io import BytesIO
 from typing import Any, cast
-from uuid import UUID
 
 import fastavro
 import fastavro.read
@@ -27,7 +26,7 @@ MAGIC = 0
 FRAME_LENGTH = 5
 SCHEMA_HEADER = "__value_schema_id"
 """Where Confluent's serializers put the schema of a value that has no prefix (`SchemaId` in their clients)."""
-MAGIC_GUID = 1
+MAGIC_GUID, GUID_LENGTH = 1, 16
 Record = dict[str, Any]
 _EXACT = Context(prec=DECIMAL_DIGITS_MAX)
 
@@ -43,6 +42,21 @@ def schema_id_of(value: bytes) -> int:
         msg = f"{len(value)} bytes that do not begin with the wire format's magic byte and schema id"
         raise UnreadableValue(msg)
     return int.from_bytes(value[1:FRAME_LENGTH], "big")
+
+
+def guid_text(guid: bytes) -> str:
+    """A GUID as registries write it: 8, 4, 4, 4 and 12 hexadecimal digits."""
+    digits = guid.hex()
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def guid_of(text: str) -> bytes:
+    """The 16 bytes of a GUID. Raises ValueError for a text that is not written as `guid_text` does."""
+    guid = bytes.fromhex(text.replace("-", ""))
+    if len(guid) != GUID_LENGTH or guid_text(guid) != text.lower():
+        msg = f"{text[:40]!r} is no GUID"
+        raise ValueError(msg)
+    return guid
 
 
 def _exact_decimal(stored: bytes, writer: Mapping[str, Any], _: Any = None) -> Decimal:
@@ -65,7 +79,7 @@ fastavro.read.LOGICAL_READERS["fixed-decimal"] = _exact_decimal
 class Codec:
     """Encodes and decodes records of the schemas it was given, by id."""
 
-    def __init__(self, schemas: Mapping[int, AvroSchema], guids: Mapping[UUID, int] | None = None) -> None:
+    def __init__(self, schemas: Mapping[int, AvroSchema], guids: Mapping[bytes, int] | None = None) -> None:
         """guids: what a registry calls a schema beside its id."""
         self._guids = dict(guids or {})
         self._schemas = dict(schemas)
@@ -92,10 +106,10 @@ class Codec:
 
         Raises UnknownSchemaId for a GUID that the registry does not list, UnreadableValue for anything else.
         """
-        if named[:1] == bytes((MAGIC_GUID,)) and len(named) == 1 + 16:
-            guid = UUID(bytes=named[1:])
+        if named[:1] == bytes((MAGIC_GUID,)) and len(named) == 1 + GUID_LENGTH:
+            guid = named[1:]
             if guid not in self._guids:
-                msg = f"schema GUID {guid} is not in the registry"
+                msg = f"schema GUID {guid_text(guid)} is not in the registry"
                 raise UnknownSchemaId(msg, "Write `guid` beside the version's id in `registry.json`.")
             return frame(self._guids[guid]) + datum
         if named[:1] == bytes((MAGIC,)) and len(named) == FRAME_LENGTH:

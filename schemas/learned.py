@@ -11,10 +11,10 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import fastavro.schema
 
+from schemas.codec import guid_of, guid_text
 from schemas.contract import Contract, make_contract
 from schemas.errors import ContractRefused, ContractsClash, RegistryBroken
 from schemas.evolution import between, parsed
@@ -32,7 +32,7 @@ class Learned:
     subject: str
     """The object whose changes are written by it."""
     document: Mapping[str, Any]
-    guid: UUID | None = None
+    guid: bytes | None = None
 
 
 def read_learned(documents: Mapping[str, str], origin: str) -> list[Learned]:
@@ -45,7 +45,7 @@ def read_learned(documents: Mapping[str, str], origin: str) -> list[Learned]:
                 int(entry["id"]),
                 str(entry["subject"]),
                 dict(entry["schema"]),
-                UUID(entry["guid"]) if entry.get("guid") else None,
+                guid_of(entry["guid"]) if entry.get("guid") else None,
             )
             for entry in json.loads(documents[LEARNED])["schemas"]
         ]
@@ -61,7 +61,7 @@ def written(learned: Iterable[Learned]) -> str:
             "id": schema.schema_id,
             "subject": schema.subject,
             "schema": schema.document,
-            **({"guid": str(schema.guid)} if schema.guid else {}),
+            **({"guid": guid_text(schema.guid)} if schema.guid else {}),
         }
         for schema in sorted(learned, key=lambda schema: schema.schema_id)
     ]
@@ -69,7 +69,7 @@ def written(learned: Iterable[Learned]) -> str:
 
 
 def learned_from(
-    subject: str, contract: Contract, schema_id: int, document: Mapping[str, Any], guid: UUID | None = None
+    subject: str, contract: Contract, schema_id: int, document: Mapping[str, Any], guid: bytes | None = None
 ) -> Learned:
     """A registry's schema, as what changes of an object may be written by; contract: the one in force.
 

@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import fastavro.schema
 
-from schemas.codec import Codec
+from schemas.codec import Codec, guid_of
 from schemas.contract import AvroSchema, Contract, make_contract
 from schemas.errors import ContractsClash, RegistryBroken
 from schemas.evolution import Clash, Compatibility, clashes
@@ -39,7 +38,7 @@ class RegisteredSchema:
     version: int
     document: Mapping[str, Any]
     file: str
-    guid: UUID | None = None
+    guid: bytes | None = None
     """What a Confluent registry calls it beside its id, where one does."""
 
 
@@ -88,7 +87,7 @@ def read_registry(documents: Mapping[str, str], origin: str) -> list[RegisteredS
                     int(entry["version"]),
                     document,
                     str(entry["file"]),
-                    UUID(entry["guid"]) if "guid" in entry else None,
+                    guid_of(entry["guid"]) if "guid" in entry else None,
                 )
             )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -106,9 +105,7 @@ def read_registry(documents: Mapping[str, str], origin: str) -> list[RegisteredS
 class FileRegistry:
     """Schemas by id and by subject, from the product's own envelopes and the folders of object contracts."""
 
-    def __init__(
-        self, *folders: Path, documents: Mapping[str, str] | None = None, own: bool = True
-    ) -> None:
+    def __init__(self, *folders: Path, documents: Mapping[str, str] | None = None, own: bool = True) -> None:
         """own: with the product's envelopes, whose ids a company's registry may have given to something else."""
         self._learned: dict[int, Learned] = {}
         self._by_id: dict[int, RegisteredSchema] = {}
@@ -207,8 +204,8 @@ def _parsed(subject: str, document: Mapping[str, Any]) -> AvroSchema:
         raise RegistryBroken(msg) from error
 
 
-def _guids(schemas: Iterable[RegisteredSchema | Learned]) -> dict[UUID, int]:
-    found: dict[UUID, int] = {}
+def _guids(schemas: Iterable[RegisteredSchema | Learned]) -> dict[bytes, int]:
+    found: dict[bytes, int] = {}
     for schema in schemas:
         if schema.guid is not None and found.setdefault(schema.guid, schema.schema_id) != schema.schema_id:
             msg = f"one GUID is given to ids {found[schema.guid]} and {schema.schema_id}"

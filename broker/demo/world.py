@@ -67,7 +67,7 @@ class World(Running):
         if failures:
             raise failures[0]
         self._write_environment()
-        rules = self.rules = rules_of(self.machine.settings.map_documents(), 1)
+        self.rules = rules_of(self.machine.settings.map_documents(), 1)
         self.watch = Watch(self.machine.settings.access("admin"), envelopes().codec)
         self._closing.append(self.watch.close)
         self.watch.start()

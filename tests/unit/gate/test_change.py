@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from uuid import UUID
 
 import pytest
 
 from broker.gate.outgoing import Destination
 from broker.rules import rules_of
-from schemas.codec import SCHEMA_HEADER, VALUE_LENGTH_MAX, frame
+from schemas.codec import SCHEMA_HEADER, VALUE_LENGTH_MAX, frame, guid_of, guid_text
 from schemas.errors import ContractsClash
 from schemas.learned import LEARNED, learned_from
 from schemas.learned import written as written_down
@@ -49,7 +48,7 @@ def see(bench: Bench, record: Record) -> Seen:
 
 
 VIP: dict[str, Any] = {"type": ["null", "boolean"], "default": None}
-GUID = UUID("89791762-2336-4186-9674-299b90a802e2")
+GUID = guid_of("89791762-2336-4186-9674-299b90a802e2")
 BENCH = Bench()
 GOOD = BENCH.upsert("crm", "seq:0:01", ADA)
 HOSTILE: list[tuple[str, dict[str, Any], str, str]] = [
@@ -249,7 +248,10 @@ class TestAFieldUnderAnotherName:
         ]
         document = object_document(fields={"credit_limit": {"system_of_record": "erp"}})
         bench = Bench(rules=rules_of(map_texts(document, [CUSTOMER, {**CUSTOMER, "fields": renamed}]), 1))
-        see(bench, bench.upsert("crm", "seq:0:01", {}, value=written(bench, 100, {"customer_id": "C-1"} | ADA)))
+        see(
+            bench,
+            bench.upsert("crm", "seq:0:01", {}, value=written(bench, 100, {"customer_id": "C-1"} | ADA)),
+        )
         assert bench.values()["mail"] == "a"
 
 
@@ -259,7 +261,7 @@ class TestSchemasNamedByAHeader:
     def bench(self) -> Bench:
         texts = map_texts()
         listed = json.loads(texts["registry.json"])
-        listed["schemas"][0]["guid"] = str(GUID)
+        listed["schemas"][0]["guid"] = guid_text(GUID)
         return Bench(rules=rules_of(texts | {"registry.json": json.dumps(listed)}, 1))
 
     def record(self, bench: Bench, system: str, event: str, named: bytes, **values: Any) -> Record:
@@ -270,7 +272,7 @@ class TestSchemasNamedByAHeader:
     def test_it_is_judged_as_any_other(self) -> None:
         bench = self.bench()
         prefixed = bench.upsert("crm", "seq:0:01", ADA).value
-        seen = see(bench, self.record(bench, "crm", "seq:0:01", b"\x01" + GUID.bytes))
+        seen = see(bench, self.record(bench, "crm", "seq:0:01", b"\x01" + GUID))
         assert seen.outcome == "accepted" and seen.after.value == prefixed
         assert SCHEMA_HEADER not in dict(seen.revisions[0][1].headers)
         assert see(bench, self.record(bench, "erp", "seq:0:01", frame(100))).outcome == "echo"
@@ -278,7 +280,7 @@ class TestSchemasNamedByAHeader:
     def test_held_it_can_be_judged_again(self) -> None:
         bench = self.bench()
         see(bench, bench.upsert("crm", "seq:0:01", ADA))
-        seen = see(bench, self.record(bench, "erp", "seq:0:01", b"\x01" + GUID.bytes, name="Eve"))
+        seen = see(bench, self.record(bench, "erp", "seq:0:01", b"\x01" + GUID, name="Eve"))
         (case,) = seen.to(Destination.QUARANTINE)
         assert case["value"].startswith(frame(100)) and SCHEMA_HEADER not in case["headers"]
 

@@ -54,7 +54,9 @@ def test_a_field_more_beside_others_pauses_nobody() -> None:
     good(bench, HUNDRED)
     for number in range(HUNDRED):
         seen = bench.see(
-            bench.upsert("crm", f"seq:0:{1000 + number:06}", {"name": f"N{number}"}, fields=["name", "nonsense"])
+            bench.upsert(
+                "crm", f"seq:0:{1000 + number:06}", {"name": f"N{number}"}, fields=["name", "nonsense"]
+            )
         )
         assert seen.outcome == "partly_accepted" or seen.reason == "unknown_field"
     assert not paused(bench)

@@ -159,7 +159,9 @@ def test_what_each_system_may_do_on_kafka() -> None:
         "systems.yaml": yaml.safe_dump(systems_document(names=("crm", "erp", "billing", "ghost")))
     }
     nothing = {
-        g.purpose for g in grants(load_map(idle, {"customer": dict.fromkeys(FIELDS)}, version=1)) if g.system == "ghost"
+        g.purpose
+        for g in grants(load_map(idle, {"customer": dict.fromkeys(FIELDS)}, version=1))
+        if g.system == "ghost"
     }
     assert nothing == {Purpose.REFUSALS, Purpose.PROPOSALS, Purpose.ACKNOWLEDGEMENTS}
     assert Grant("billing", Operation.READ, Purpose.REFUSALS) in found

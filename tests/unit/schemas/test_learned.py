@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 import pytest
 
+from schemas.codec import guid_of
 from schemas.contract import make_contract
 from schemas.errors import ContractRefused, ContractsClash, RegistryBroken
 from schemas.learned import LEARNED, Learned, learned_from, read_learned, written
@@ -14,13 +14,15 @@ from schemas.registry import FileRegistry
 from tests.gate_parts import CUSTOMER, registry_document
 
 CONTRACT = make_contract(CUSTOMER, 100)
-GUID = UUID("89791762-2336-4186-9674-299b90a802e2")
+GUID = guid_of("89791762-2336-4186-9674-299b90a802e2")
 ADA = {"customer_id": "C-1", "name": "Ada", "email": None, "phone": None, "credit_limit": None}
 
 
 def theirs(*more: dict[str, Any], without: str = "", **changed: Any) -> dict[str, Any]:
     kept = [
-        {**field, **changed.get(field["name"], {})} for field in CUSTOMER["fields"] if field["name"] != without
+        {**field, **changed.get(field["name"], {})}
+        for field in CUSTOMER["fields"]
+        if field["name"] != without
     ]
     return {"type": "record", "name": "Buyer", "namespace": "com.shop", "fields": [*kept, *more]}
 
@@ -37,7 +39,7 @@ def test_what_is_learned_is_read_and_is_no_version() -> None:
     assert registry.checked("customer").schema_id == 100 and len(registry.versions("customer")) == 1
     value = registry.codec.encode(7, ADA)
     assert registry.codec.decode(value, {7}, CONTRACT.schema) == ADA
-    assert registry.codec.prefixed(b"\x01" + GUID.bytes, value[5:]) == value
+    assert registry.codec.prefixed(b"\x01" + GUID, value[5:]) == value
 
 
 def test_an_id_of_the_products_own_may_mean_another_schema_elsewhere() -> None:
@@ -85,5 +87,5 @@ def test_a_list_that_cannot_be_read(text: str) -> None:
 
 def test_one_id_is_learned_once() -> None:
     found = learned_from("customer", CONTRACT, 7, theirs())
-    with pytest.raises(RegistryBroken, match="learned id 7 .* is taken"):
+    with pytest.raises(RegistryBroken, match=r"learned id 7 .* is taken"):
         FileRegistry(documents=texts(found, found))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from schemas.codec import guid_of
 from schemas.errors import RegistryBroken
 from schemas.registry import FileRegistry, canonical_digest, envelopes, read_folder
 from tests.gate_parts import CUSTOMER, registry_document
@@ -38,7 +39,7 @@ def test_versions_of_a_contract() -> None:
 
 def test_a_schema_may_have_a_guid() -> None:
     found = FileRegistry(documents=listed({"guid": GUID})).latest("customer")
-    assert str(found.guid) == GUID and FileRegistry(documents=listed({})).latest("customer").guid is None
+    assert found.guid == guid_of(GUID) and FileRegistry(documents=listed({})).latest("customer").guid is None
 
 
 def test_a_folder_is_read(tmp_path: Path) -> None:
@@ -70,7 +71,10 @@ def test_a_subject_that_nobody_registered() -> None:
         (listed({}, {"id": 101}), "gives one version of a subject to two schemas"),
         (listed({"guid": "8979"}), "cannot be read"),
         (listed({"guid": 7}), "cannot be read"),
-        (listed({"guid": GUID}, {"guid": GUID, "id": 101, "version": 2}), "one GUID is given to ids 100 and 101"),
+        (
+            listed({"guid": GUID}, {"guid": GUID, "id": 101, "version": 2}),
+            "one GUID is given to ids 100 and 101",
+        ),
         (listed({"id": 99}), "id 99 of subject customer is taken"),
         (listed({"id": 3}), "id 3 of subject customer is taken"),
     ],
