@@ -57,6 +57,13 @@ class Settings(BaseSettings):
     gate_port: int = Field(
         default=9465, ge=0, le=65535, description="Health and metrics of the gate; 0 = any."
     )
+    registry_url: str = Field(
+        default="", description="The company's schema registry, for `solesource contract learn`."
+    )
+    registry_user: str = Field(
+        default="", description="Who asks it; the password stands under this name in the credentials."
+    )
+    registry_ca_file: str | None = Field(default=None, description="Authority of the registry's certificate.")
     users_file: Path | None = Field(default=None, description="People who may sign in to the console.")
 
     @property

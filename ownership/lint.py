@@ -90,16 +90,7 @@ def _fields(located: Located[ObjectDocument], fields: Mapping[str, str | None] |
         yield located.finding(
             "unknown_field", ("key",), f"{document.key} is not in the contract", "Mend its name."
         )
-    for name, told in document.fields.items():
-        if name not in fields:
-            yield located.finding(
-                "unknown_field", ("fields", name), "is not in the contract", "Mend its name, or add it there."
-            )
-        elif told.class_ and fields[name] not in (None, told.class_):
-            detail = f"{told.class_} here, {fields[name]} in the contract"
-            yield located.finding(
-                "class_contradicts", ("fields", name, "class"), detail, "Say it in the contract alone."
-            )
+    yield from _said_of(located, fields)
     key_rule = document.fields.get(document.key)
     if key_rule and key_rule.system_of_record not in (None, document.create):
         yield located.finding(
@@ -119,6 +110,19 @@ def _fields(located: Located[ObjectDocument], fields: Mapping[str, str | None] |
                         f"{name} is not in the contract",
                         "Mend its name.",
                     )
+
+
+def _said_of(located: Located[ObjectDocument], fields: Mapping[str, str | None]) -> Iterator[Finding]:
+    for name, told in located.document.fields.items():
+        if name not in fields:
+            yield located.finding(
+                "unknown_field", ("fields", name), "is not in the contract", "Mend its name, or add it there."
+            )
+        elif told.class_ and fields[name] not in (None, told.class_):
+            detail = f"{told.class_} here, {fields[name]} in the contract"
+            yield located.finding(
+                "class_contradicts", ("fields", name, "class"), detail, "Say it in the contract alone."
+            )
 
 
 def _masks(located: Located[ObjectDocument], fields: Collection[str]) -> Iterator[Finding]:

@@ -35,7 +35,8 @@ def load_map(
 ) -> OwnershipMap:
     """The compiled map of `{file name: YAML text}`.
 
-    contracts: object to the fields of its contract, each with its class where the contract says one. Raises MapRefused with every fault found.
+    contracts: object to the fields of its contract, each with its class where the contract says one. Raises MapRefused
+    with every fault found.
     """
     if SYSTEMS_FILE not in documents:
         raise MapRefused(

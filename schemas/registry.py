@@ -117,7 +117,7 @@ class FileRegistry:
             self._add(read_folder(folder), str(folder), CONTRACT_ID_MIN)
         if documents is not None:
             self._add(documents, OWN_TOPIC, CONTRACT_ID_MIN)
-        known = {**self._by_id, **self._learned}
+        known: dict[int, RegisteredSchema | Learned] = {**self._by_id, **self._learned}
         parsed = {number: _parsed(schema.subject, schema.document) for number, schema in known.items()}
         self.codec = Codec(parsed, _guids(known.values()))
 
