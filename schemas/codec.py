@@ -36,6 +36,18 @@ def frame(schema_id: int) -> bytes:
     return bytes((MAGIC,)) + schema_id.to_bytes(4, "big")
 
 
+def named_schema(headers: Iterable[tuple[str, bytes | None]], value: bytes | None) -> int | bytes | None:
+    """The id or GUID that a record names its schema by, in a header or before its value; None where it names none."""
+    named = (
+        next((text for name, text in headers if name == SCHEMA_HEADER), (value or b"")[:FRAME_LENGTH]) or b""
+    )
+    if named[:1] == bytes((MAGIC_GUID,)) and len(named) == 1 + GUID_LENGTH:
+        return named[1:]
+    if named[:1] == bytes((MAGIC,)) and len(named) == FRAME_LENGTH:
+        return int.from_bytes(named[1:], "big")
+    return None
+
+
 def schema_id_of(value: bytes) -> int:
     """The schema id that a value names. Raises UnreadableValue when it is not in wire format V0."""
     if len(value) < FRAME_LENGTH or value[0] != MAGIC:
@@ -100,6 +112,10 @@ class Codec:
             msg = f"a record does not fit schema {schema_id}: {type(error).__name__}"
             raise UnreadableValue(msg) from error
         return out.getvalue()
+
+    def id_of(self, name: int | bytes) -> int | None:
+        """The id of a schema that is named by its id or its GUID; None for a GUID that nobody knows."""
+        return name if isinstance(name, int) else self._guids.get(name)
 
     def prefixed(self, named: bytes, datum: bytes) -> bytes:
         """Wire format V0 of a bare datum whose schema a header names: a magic byte, then a GUID or an id.

@@ -68,6 +68,20 @@ def written(learned: Iterable[Learned]) -> str:
     return json.dumps({"schemas": entries}, indent=2) + "\n"
 
 
+def carried(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
+    """The files of a map, with what was learned under the map before it; what has become a version since is left out.
+
+    Raises RegistryBroken.
+    """
+    try:
+        versions = {int(entry["id"]) for entry in json.loads(after["registry.json"])["schemas"]}
+    except (KeyError, TypeError, ValueError):
+        versions = set()  # whoever reads the files says what is wrong with them
+    known = {one.schema_id: one for one in (*read_learned(before, LEARNED), *read_learned(after, LEARNED))}
+    left = [one for number, one in known.items() if number not in versions]
+    return {**after, LEARNED: written(left)} if left else dict(after)
+
+
 def learned_from(
     subject: str, contract: Contract, schema_id: int, document: Mapping[str, Any], guid: bytes | None = None
 ) -> Learned:

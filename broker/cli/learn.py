@@ -8,13 +8,12 @@ import typer
 
 from broker.cli.files import settings_of, write
 from broker.cli.output import AsJson, CommandRefused, show
-from broker.clock import now_ms
 from broker.settings import Settings
 from schemas.codec import guid_of
 from schemas.contract import spellings_of
 from schemas.learned import LEARNED, Learned, learned_from, read_learned, written
 from schemas.registry import FileRegistry, read_folder
-from schemas.remote import RemoteRegistry, RemoteSchema, SchemaName
+from schemas.remote import RemoteSchema, SchemaName
 
 
 def learn(
@@ -71,25 +70,11 @@ def _name(text: str) -> SchemaName:
 
 
 async def _asked(settings: Settings, name: SchemaName) -> RemoteSchema | None:
-    registry = _registry(settings)
+    registry = settings.registry()
+    if registry is None:
+        msg = "no registry is named [registry.no_url] Set SOLESOURCE_REGISTRY_URL."
+        raise CommandRefused(msg)
     try:
         return await registry.schema(name)
     finally:
         await registry.close()
-
-
-def _registry(settings: Settings) -> RemoteRegistry:
-    if not settings.registry_url:
-        msg = "no registry is named [registry.no_url] Set SOLESOURCE_REGISTRY_URL."
-        raise CommandRefused(msg)
-    user = settings.registry_user
-    try:
-        return RemoteRegistry(
-            settings.registry_url,
-            now_ms,
-            credentials=(user, settings.password(user)) if user else None,
-            ca_file=settings.registry_ca_file,
-        )
-    except ValueError as error:
-        msg = f"{error} [registry.url] Mend SOLESOURCE_REGISTRY_URL."
-        raise CommandRefused(msg) from error

@@ -16,6 +16,7 @@ from broker.kafka.admin import KafkaRefused, make_acls, make_topics, make_users,
 from broker.rules import rules_of
 from ownership.generation import generations_in
 from ownership.load import digest_of
+from schemas.learned import carried
 from schemas.registry import envelopes
 
 TIMEOUT_S = 30.0
@@ -63,10 +64,10 @@ def prepare(
     return Prepared(tuple(sorted(passwords)), tuple(made), tuple(mended), rights)
 
 
-def published_map(access: KafkaAccess) -> tuple[int, str]:
-    """(version, digest) of the newest map on Kafka; (0, "") when there is none."""
+def in_force(access: KafkaAccess, documents: Mapping[str, str]) -> tuple[int, bool]:
+    """(version of the newest map on Kafka, whether it is what these files say); version 0 when there is none."""
     newest = newest_map(access)
-    return newest.version, newest.digest
+    return newest.version, dict(newest.documents) == carried(newest.documents, documents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,15 +176,15 @@ def publish_map(
     Raises KafkaRefused, also for another generation of an object's topics, unless it is `repartitioned`.
     """
     newest = newest_map(access)
-    version, wanted = newest.version, digest_of(documents)
-    if newest.digest == wanted:
+    version, documents = newest.version, carried(newest.documents, documents)
+    if dict(newest.documents) == documents:
         return version
     same_generations(newest.documents, documents, repartitioned)
     rules_of(documents, version + 1)
     record = {
         "version": version + 1,
-        "digest": wanted,
-        "documents": dict(documents),
+        "digest": digest_of(documents),
+        "documents": documents,
         "by": by,
         "published_ms": now_ms(),
     }

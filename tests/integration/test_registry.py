@@ -17,11 +17,10 @@ from broker.clock import now_ms
 from broker.rules import rules_of
 from schemas.remote import NotAvro, RemoteRegistry
 from tests import apicurio
-from tests.gate_parts import CUSTOMER, Bench, map_texts
+from tests.gate_parts import Bench, map_texts
+from tests.registry_desk import BUYER
 
 pytestmark = [pytest.mark.integration, pytest.mark.counterpart, pytest.mark.timeout(600)]
-VIP = {"name": "vip", "type": ["null", "boolean"], "default": None}
-THEIRS = {**CUSTOMER, "name": "Buyer", "namespace": "com.shop", "fields": [*CUSTOMER["fields"], VIP]}
 ADA = {"customer_id": "C-1", "name": "Ada", "email": None, "phone": None, "credit_limit": None}
 
 
@@ -44,7 +43,7 @@ def registered(url: str, subject: str, document: Any, **more: Any) -> int:
 
 
 def test_what_it_says_of_an_id(url: str) -> None:
-    number = registered(url, "changes.crm.customer-value", THEIRS)
+    number = registered(url, "changes.crm.customer-value", BUYER)
     proto = registered(
         url, "other-value", 'syntax = "proto3"; message Other { string a = 1; }', schemaType="PROTOBUF"
     )
@@ -53,7 +52,7 @@ def test_what_it_says_of_an_id(url: str) -> None:
         registry = RemoteRegistry(url, now_ms)
         found = await registry.schema(number)
         assert found is not None and found.schema_id == number
-        assert [field["name"] for field in found.document["fields"]] == [f["name"] for f in THEIRS["fields"]]
+        assert [field["name"] for field in found.document["fields"]] == [f["name"] for f in BUYER["fields"]]
         assert await registry.schema(987_654) is None
         with pytest.raises(NotAvro, match="PROTOBUF"):
             await registry.schema(proto)
@@ -63,7 +62,7 @@ def test_what_it_says_of_an_id(url: str) -> None:
 
 
 def test_changes_written_by_it_are_judged(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    number = registered(url, "changes.crm.buyer-value", THEIRS)
+    number = registered(url, "changes.crm.buyer-value", BUYER)
     for name, text in map_texts().items():
         (tmp_path / name).write_text(text)
     monkeypatch.setenv("SOLESOURCE_REGISTRY_URL", url)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -18,44 +15,30 @@ from broker.rules import rules_of
 from schemas.errors import ContractsClash, RegistryBroken
 from schemas.remote import RegistryAway
 from tests.gate_parts import CUSTOMER, map_texts
+from tests.registry_desk import BUYER, RegistryDesk
 
 GUID = "89791762-2336-4186-9674-299b90a802e2"
-VIP = {"name": "vip", "type": ["null", "boolean"], "default": None}
-THEIRS = {**CUSTOMER, "name": "Buyer", "fields": [*CUSTOMER["fields"], VIP]}
 PHONELESS = {**CUSTOMER, "fields": [field for field in CUSTOMER["fields"] if field["name"] != "phone"]}
-
-
-class Registry(BaseHTTPRequestHandler):
-    """Answers as Confluent's does."""
-
-    said: ClassVar[dict[str, Any]] = {
-        "/schemas/ids/7": {"schema": json.dumps(THEIRS), "guid": GUID},
-        f"/schemas/guids/{GUID}": {"schema": json.dumps(THEIRS), "id": 7},
-        "/schemas/ids/9": {"schema": json.dumps(PHONELESS)},
-        "/schemas/ids/10": {"schema": json.dumps({**CUSTOMER, "fields": CUSTOMER["fields"][1:]})},
-        "/schemas/ids/100": {"schema": json.dumps(PHONELESS)},
-    }
-
-    def do_GET(self) -> None:
-        found = self.said.get(self.path)
-        self.send_response(200 if found else 404)
-        self.end_headers()
-        self.wfile.write(json.dumps(found or {"error_code": 40403, "message": "Schema not found"}).encode())
-
-    def log_message(self, *_: Any) -> None:
-        """Nothing."""
+KEYLESS = {**CUSTOMER, "fields": CUSTOMER["fields"][1:]}
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def desk() -> Iterator[RegistryDesk]:
+    desk = RegistryDesk({7: BUYER, 9: PHONELESS, 10: KEYLESS, 100: PHONELESS})
+    desk.knows(7, BUYER, guid=GUID)
+    desk.said[f"/schemas/guids/{GUID}"] = {"schema": json.dumps(BUYER), "id": 7}
+    with desk.open():
+        yield desk
+
+
+@pytest.fixture
+def folder(tmp_path: Path, desk: RegistryDesk, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "map"
+    folder.mkdir()
     for name, text in map_texts().items():
-        (tmp_path / name).write_text(text)
-    server = HTTPServer(("127.0.0.1", 0), Registry)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("SOLESOURCE_REGISTRY_URL", f"http://127.0.0.1:{server.server_port}")
-    yield tmp_path
-    server.shutdown()
-    server.server_close()
+        (folder / name).write_text(text)
+    monkeypatch.setenv("SOLESOURCE_REGISTRY_URL", desk.url)
+    return folder
 
 
 def learn(folder: Path, *arguments: str) -> Result:
@@ -111,17 +94,12 @@ def test_a_registry_that_is_not_there(folder: Path, monkeypatch: pytest.MonkeyPa
     assert "Set SOLESOURCE_REGISTRY_URL" in str(learn(folder, "customer", "7").exception)
 
 
-def test_who_asks_has_a_password_by_reference(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[str] = []
-    answer = Registry.do_GET
-
-    def listening(self: Registry) -> None:
-        seen.append(self.headers["authorization"] or "")
-        answer(self)
-
-    monkeypatch.setattr(Registry, "do_GET", listening)
+def test_who_asks_has_a_password_by_reference(
+    folder: Path, desk: RegistryDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     credentials = folder.parent / "credentials.json"
     credentials.write_text(json.dumps({"asker": "secret"}))
     monkeypatch.setenv("SOLESOURCE_CREDENTIALS_FILE", str(credentials))
     monkeypatch.setenv("SOLESOURCE_REGISTRY_USER", "asker")
-    assert learn(folder, "customer", "7").exit_code == 0 and seen[0].startswith("Basic ")
+    assert learn(folder, "customer", "7").exit_code == 0
+    assert [authorization[:6] for _, authorization in desk.calls] == ["Basic "]
