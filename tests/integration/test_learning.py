@@ -1,4 +1,4 @@
-"""Control learns by which schemas systems write, while traffic flows: nothing is lost, nobody waits for the registry."""
+"""Control learns by which schemas systems write, while traffic flows: nothing is lost, nobody waits for a registry."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from broker.kafka import estate as estate_module
 from broker.kafka.estate import newest_map, publish_map
 from schemas.codec import Codec
 from schemas.learned import LEARNED, read_learned
@@ -99,6 +100,25 @@ def test_what_was_learned_goes_along_with_the_next_map(estate: Estate) -> None:
     assert publish_map(estate.access("control"), documents, "test") == before + 1
     assert learned(estate) >= {7}
     assert publish_map(estate.access("control"), documents, "test") == before + 1, "the same files again"
+
+
+def test_who_publishes_at_the_same_moment_as_another_is_not_passed_over(
+    estate: Estate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both bear the next number, and the gate uses the first."""
+    access = estate.access("control")
+    before, told = newest_map(access), [map_documents(), map_documents()]
+    for documents, words in zip(told, ("within two days", "within three days"), strict=True):
+        documents["customer.yaml"] = documents["customer.yaml"].replace("within one working day", words)
+    publish_map(access, told[0], "one")
+    first = [before]
+    monkeypatch.setattr(
+        estate_module, "newest_map", lambda *asked: first.pop() if first else newest_map(*asked)
+    )
+    assert publish_map(access, told[1], "other") == before.version + 2
+    found = newest_map(access)
+    assert found.version == before.version + 2 and "three days" in found.documents["customer.yaml"]
+    until(lambda: estate.events("map.read")[-1]["version"] == found.version, estate)
 
 
 def test_an_id_that_the_registry_has_not_is_asked_for_once(estate: Estate, desk: RegistryDesk) -> None:
