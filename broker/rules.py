@@ -20,6 +20,7 @@ from schemas.contract import spellings_of
 from schemas.envelope import source_of
 from schemas.registry import FileRegistry
 from schemas.spans import blank_of, differences_of, merging_of
+from schemas.walk import walker_of
 
 FOREVER_MS = 1 << 62
 
@@ -68,6 +69,7 @@ def rules_of(documents: Mapping[str, str], version: int) -> Rules:
             frame(contracts[name].schema_id),
             spellings_of(contracts[name]),
             registry.learned(name),
+            {frame(number): walker_of(registry.codec.schema(number)) for number in registry.ids(name)},
         )
         for name, entry in ownership_map.objects.items()
     }

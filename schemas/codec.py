@@ -102,6 +102,10 @@ class Codec:
         """A codec of one schema, given as Avro JSON. Raises what fastavro raises for one that is none."""
         return cls({schema_id: fastavro.schema.parse_schema(dict(document), _force=True)})
 
+    def schema(self, schema_id: int) -> AvroSchema:
+        """A schema by its id. Raises KeyError."""
+        return self._schemas[schema_id]
+
     def encode(self, schema_id: int, record: Mapping[str, Any]) -> bytes:
         """Wire bytes of a record. Raises UnreadableValue when it does not fit its schema."""
         out = BytesIO()

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from broker.gate.reason import Reason
 from ownership.map import ObjectMap, OwnershipMap
-from schemas.codec import SCHEMA_HEADER, VALUE_LENGTH_MAX, Codec, schema_id_of
+from schemas.codec import FRAME_LENGTH, SCHEMA_HEADER, VALUE_LENGTH_MAX, Codec, schema_id_of
 from schemas.contract import Contract
 from schemas.envelope import ChangeEnvelope, Headers, parse_change, source_of
 from schemas.errors import MalformedEnvelope, SchemaError, UnknownSchemaId
@@ -75,6 +75,14 @@ class ObjectReader:
     """Field to the names under which other contracts know it."""
     learned: frozenset[int]
     """Of the ids those that are no version of the contract: what they have more, nobody has said anything about."""
+    walkers: Mapping[bytes, Callable[[bytes], None]]
+    """How values begin to what looks through them."""
+
+    def walked(self, value: bytes) -> None:
+        """Look through bytes from outside before they are decoded. Raises SchemaError."""
+        walk = self.walkers.get(value[:FRAME_LENGTH])
+        if walk is not None and len(value) <= VALUE_LENGTH_MAX:  # else decoding says what is wrong
+            walk(value)
 
     def encode(self, values: Values) -> bytes:
         """Wire bytes in the contract in force."""
@@ -92,6 +100,7 @@ class ObjectReader:
         Of a learned contract also what is in none of ours, unless it is null. What a version of ours had more was let
         go of, and is nobody's any more.
         """
+        self.walked(value)
         if value.startswith(self.frame):
             return self.codec.decode(value)
         written = self.codec.decode(value, self.schema_ids)

@@ -64,6 +64,7 @@ HOSTILE: list[tuple[str, dict[str, Any], str, str]] = [
     ("no schema", {"value": frame(999)}, "unreadable", "unknown_schema"),
     ("an envelope", {"value": frame(1)}, "unreadable", "unknown_schema"),
     ("no frame", {"value": b"{}"}, "unreadable", "unreadable"),
+    ("spelled otherwise", {"value": frame(100) + b"\x86\x00" + GOOD.value[6:]}, "unreadable", "unreadable"),
     ("another key", {"key": b"C-2"}, "quarantined", "key_mismatch"),
 ]
 
