@@ -49,7 +49,7 @@ def read_learned(documents: Mapping[str, str], origin: str) -> list[Learned]:
             )
             for entry in json.loads(documents[LEARNED])["schemas"]
         ]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         msg = f"{origin}/{LEARNED} cannot be read: {error}"
         raise RegistryBroken(msg, "Publish the map without it; what is needed is learned again.") from error
 

@@ -25,6 +25,7 @@ from schemas.learned import Learned, read_learned, unfit
 
 ENVELOPES = Path(__file__).parent / "avro"
 OWN_TOPIC = "ownership.map"
+SCHEMA_LENGTH_MAX = 256 * 1024
 CONTRACT_ID_MIN = 100
 """Ids below are the envelopes that ship with the product."""
 
@@ -65,9 +66,17 @@ def read_rules(documents: Mapping[str, str], origin: str) -> dict[str, Compatibi
     try:
         told = json.loads(documents["registry.json"]).get("compatibility", {})
         return {str(subject): Compatibility(rule) for subject, rule in told.items()}
-    except (KeyError, AttributeError, ValueError) as error:
+    except (KeyError, AttributeError, ValueError, RecursionError) as error:
         msg = f"{origin}/registry.json says no known compatibility: {error}"
         raise RegistryBroken(msg, f"Use one of {', '.join(Compatibility)}.") from error
+
+
+def schema_in(text: str, place: str) -> Any:
+    """The JSON of a schema. Raises RegistryBroken for one that is too large, ValueError or RecursionError for none."""
+    if len(text) > SCHEMA_LENGTH_MAX:
+        msg = f"{place} has {len(text)} characters, at most {SCHEMA_LENGTH_MAX} are read"
+        raise RegistryBroken(msg, "Leave out what is not needed to read a value.")
+    return json.loads(text)
 
 
 def read_registry(documents: Mapping[str, str], origin: str) -> list[RegisteredSchema]:
@@ -76,7 +85,7 @@ def read_registry(documents: Mapping[str, str], origin: str) -> list[RegisteredS
         entries = json.loads(documents["registry.json"])["schemas"]
         found = []
         for entry in entries:
-            document = json.loads(documents[entry["file"]])
+            document = schema_in(documents[entry["file"]], f"{origin}/{entry['file']}")
             if canonical_digest(document) != entry["sha256"]:
                 msg = f"{origin}/{entry['file']} changed under id {entry['id']}"
                 raise RegistryBroken(msg)
@@ -90,7 +99,7 @@ def read_registry(documents: Mapping[str, str], origin: str) -> list[RegisteredS
                     guid_of(entry["guid"]) if "guid" in entry else None,
                 )
             )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         msg = f"{origin}/registry.json or what it lists cannot be read: {error}"
         raise RegistryBroken(msg) from error
     if len({schema.schema_id for schema in found}) != len(found):
