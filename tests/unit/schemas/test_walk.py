@@ -9,6 +9,7 @@ import pytest
 from schemas.codec import Codec
 from schemas.errors import UnreadableValue
 from schemas.walk import DECIMAL_BYTES_MAX, PARTS_MAX, walker_of
+from tests.fuzz.hostile import varint as long
 
 FRAME = b"\x00\x00\x00\x00\x07"
 ENUM = {"type": "enum", "name": "e", "symbols": ["a", "b"]}
@@ -27,15 +28,6 @@ def codec_of(avro: Any) -> Codec:
 
 def walk(avro: Any, datum: bytes) -> None:
     walker_of(codec_of(avro).schema(7))(FRAME + datum)
-
-
-def long(number: int) -> bytes:
-    """A zigzag varint of any number."""
-    coded, out = (number << 1) ^ (-1 if number < 0 else 0), bytearray()
-    while coded > 127:
-        out.append(coded & 127 | 128)
-        coded >>= 7
-    return bytes([*out, coded])
 
 
 @pytest.mark.parametrize(
