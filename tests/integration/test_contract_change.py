@@ -59,12 +59,12 @@ class Writers(threading.Thread):
     def run(self) -> None:
         for turn in range(ROUNDS):
             for number, key in enumerate(KEYS):
-                self._name(key, f"name {turn}", newer=self.both.is_set() and (turn + number) % 2 == 0)
+                self.name_it(key, f"name {turn}", newer=self.both.is_set() and (turn + number) % 2 == 0)
                 if turn % 3 == 0:
-                    self._limit(key, Decimal(turn) + Decimal("0.10"))
+                    self.limit_it(key, Decimal(turn) + Decimal("0.10"))
             time.sleep(0.2)
 
-    def _name(self, key: str, name: str, *, newer: bool) -> None:
+    def name_it(self, key: str, name: str, *, newer: bool) -> None:
         told: dict[str, Any] = {"customer_id": key, "name": name, "email": f"{name}@example.com"}
         if newer:
             told["vip"] = self.sent % 3 == 0
@@ -74,7 +74,7 @@ class Writers(threading.Thread):
         value = registry.codec.encode(contract.schema_id, dict.fromkeys(contract.fields) | told)
         self._send("crm", key, value, list(told))
 
-    def _limit(self, key: str, limit: Decimal) -> None:
+    def limit_it(self, key: str, limit: Decimal) -> None:
         self.last[key]["credit_limit"] = limit
         record = dict.fromkeys(self.estate.registry.contract("customer").fields)
         value = self.estate.registry.codec.encode(100, record | {"customer_id": key, "credit_limit": limit})
@@ -107,6 +107,7 @@ def test_a_contract_changes_while_its_changes_flow(estate: Estate) -> None:
     for system in ("crm", "erp"):
         assert estate.producer(system).flush(30) == 0
     account = estate.settle(first + writers.sent)
+    assert writers.sent > ROUNDS * len(KEYS)
     assert account["received"] == first + writers.sent == account["accepted"], (
         "each accepted, none lost or held"
     )
