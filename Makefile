@@ -16,9 +16,10 @@ MINUTES ?=
 RATE ?=
 KILL_EVERY ?=
 EXAMPLES ?= 50000
+INPUTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check simulate chaos soak oracle mutants coverage-core bench lock clean
+.PHONY: help setup demo test test-all check simulate chaos soak fuzz oracle mutants coverage-core bench lock clean
 
 help: ## this list
 	@echo "make <target>:"
@@ -85,6 +86,9 @@ chaos: $(VENV)/.dev ## faults on a real cluster of three brokers, judged from ou
 
 soak: $(VENV)/.dev ## a steady load for an hour, a worker killed every five minutes: is memory flat? (MINUTES=60 RATE=2000)
 	@$(BIN)/python -m tests.chaos.soak --minutes $(or $(MINUTES),60) --rate $(or $(RATE),0) --kill-every $(or $(KILL_EVERY),5)
+
+fuzz: $(VENV)/.dev ## hostile records, each judged and held within its limits (INPUTS=1000000 SEED=1)
+	@$(BIN)/python -m tests.fuzz --inputs $(or $(INPUTS),100000) --seed $(or $(SEED),1)
 
 oracle: $(VENV)/.dev ## many histories, judged by the gate and by its slow, obvious twin (EXAMPLES=50000)
 	@$(BIN)/python -m tests.property --examples $(EXAMPLES)

@@ -16,9 +16,11 @@ from ownership.load import load_map
 from ownership.map import ObjectMap, OwnershipMap
 from ownership.reading import readings
 from schemas.codec import Codec, frame
+from schemas.contract import spellings_of
 from schemas.envelope import source_of
 from schemas.registry import FileRegistry
 from schemas.spans import blank_of, differences_of, merging_of
+from schemas.walk import walker_of
 
 FOREVER_MS = 1 << 62
 
@@ -30,7 +32,7 @@ class Rules:
     ownership_map: OwnershipMap
     readers: Mapping[str, ObjectReader]
     codec: Codec
-    command_ids: frozenset[int]
+    """Of all contracts."""
     projections: Mapping[str, tuple[Projection, ...]]
     """Object to what its restricted readers get."""
     express: Mapping[tuple[str, str], ExpressPlan]
@@ -42,16 +44,17 @@ class Rules:
 def rules_of(documents: Mapping[str, str], version: int) -> Rules:
     """Compile the files of one map version. Raises MapRefused or SchemaError; then nothing of it is used (I7)."""
     registry = FileRegistry(
-        documents={name: text for name, text in documents.items() if not name.endswith(".yaml")}
+        documents={name: text for name, text in documents.items() if not name.endswith(".yaml")}, own=False
     )
-    contracts = {
-        subject: registry.checked(subject)
-        for subject in registry.subjects
-        if not subject.startswith("solesource.")
-    }
+    contracts = {subject: registry.checked(subject) for subject in registry.subjects}
     texts = {name: text for name, text in documents.items() if name.endswith(".yaml")}
     ownership_map = load_map(
-        texts, {name: contract.fields for name, contract in contracts.items()}, version=version
+        texts,
+        {
+            name: {field: contract.classes.get(field) for field in contract.fields}
+            for name, contract in contracts.items()
+        },
+        version=version,
     )
     entries = {
         name: replace(entry, contract_id=contracts[name].schema_id)
@@ -64,6 +67,9 @@ def rules_of(documents: Mapping[str, str], version: int) -> Rules:
             registry.ids(name),
             registry.codec,
             frame(contracts[name].schema_id),
+            spellings_of(contracts[name]),
+            registry.learned(name),
+            {frame(number): walker_of(registry.codec.schema(number)) for number in registry.ids(name)},
         )
         for name, entry in ownership_map.objects.items()
     }
@@ -81,8 +87,7 @@ def rules_of(documents: Mapping[str, str], version: int) -> Rules:
         for entry in ownership_map.objects.values()
         for plan in _echoes(entry, readers[entry.name], version)
     }
-    commands = registry.ids("solesource.command")
-    return Rules(ownership_map, readers, registry.codec, commands, projections, plans, echoes)
+    return Rules(ownership_map, readers, registry.codec, projections, plans, echoes)
 
 
 def _expresses(entry: ObjectMap, reader: ObjectReader, version: int) -> Iterator[ExpressPlan]:

@@ -12,6 +12,8 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from broker.access import KafkaAccess
+from broker.clock import now_ms
+from schemas.remote import RemoteRegistry
 
 MASK_KEY_LENGTH_MIN = 16
 
@@ -57,6 +59,13 @@ class Settings(BaseSettings):
     gate_port: int = Field(
         default=9465, ge=0, le=65535, description="Health and metrics of the gate; 0 = any."
     )
+    registry_url: str = Field(
+        default="", description="The company's schema registry: control asks it about ids that nobody knows."
+    )
+    registry_user: str = Field(
+        default="", description="Who asks it; the password stands under this name in the credentials."
+    )
+    registry_ca_file: str | None = Field(default=None, description="Authority of the registry's certificate.")
     users_file: Path | None = Field(default=None, description="People who may sign in to the console.")
 
     @property
@@ -114,6 +123,22 @@ class Settings(BaseSettings):
             )
             raise SettingsRefused(msg)
         return KafkaAccess(self.bootstrap, user, self.password(user), self.kafka_ca_file)
+
+    def registry(self) -> RemoteRegistry | None:
+        """The company's schema registry; None where none is named. Raises SettingsRefused."""
+        if not self.registry_url:
+            return None
+        user = self.registry_user
+        try:
+            return RemoteRegistry(
+                self.registry_url,
+                now_ms,
+                credentials=(user, self.password(user)) if user else None,
+                ca_file=self.registry_ca_file,
+            )
+        except ValueError as error:
+            msg = f"{error} [settings.registry] Mend SOLESOURCE_REGISTRY_URL."
+            raise SettingsRefused(msg) from error
 
     def map_documents(self) -> dict[str, str]:
         """The ownership map's files by name. Raises SettingsRefused when there are none."""

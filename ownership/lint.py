@@ -5,7 +5,7 @@ Pure. A check belongs here when no single document can make it alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -34,7 +34,7 @@ class Located(Generic[_Document_co]):
 def lint(
     systems: Located[SystemsDocument],
     objects: Sequence[Located[ObjectDocument]],
-    contracts: Mapping[str, tuple[str, ...]],
+    contracts: Mapping[str, Mapping[str, str | None]],
 ) -> Iterator[Finding]:
     """Every fault between the documents."""
     listed = set(systems.document.systems)
@@ -52,7 +52,7 @@ def lint(
         yield from _systems(located, listed)
         yield from _fields(located, contracts.get(name))
         yield from _slas(located)
-        yield from _handovers(located, contracts.get(name, ()))
+        yield from _handovers(located, contracts.get(name, {}))
 
 
 def _systems(located: Located[ObjectDocument], listed: set[str]) -> Iterator[Finding]:
@@ -76,7 +76,7 @@ def _systems(located: Located[ObjectDocument], listed: set[str]) -> Iterator[Fin
             )
 
 
-def _fields(located: Located[ObjectDocument], fields: tuple[str, ...] | None) -> Iterator[Finding]:
+def _fields(located: Located[ObjectDocument], fields: Mapping[str, str | None] | None) -> Iterator[Finding]:
     document = located.document
     if fields is None:
         yield located.finding(
@@ -90,11 +90,7 @@ def _fields(located: Located[ObjectDocument], fields: tuple[str, ...] | None) ->
         yield located.finding(
             "unknown_field", ("key",), f"{document.key} is not in the contract", "Mend its name."
         )
-    for name in document.fields:
-        if name not in fields:
-            yield located.finding(
-                "unknown_field", ("fields", name), "is not in the contract", "Mend its name, or add it there."
-            )
+    yield from _said_of(located, fields)
     key_rule = document.fields.get(document.key)
     if key_rule and key_rule.system_of_record not in (None, document.create):
         yield located.finding(
@@ -116,7 +112,20 @@ def _fields(located: Located[ObjectDocument], fields: tuple[str, ...] | None) ->
                     )
 
 
-def _masks(located: Located[ObjectDocument], fields: tuple[str, ...]) -> Iterator[Finding]:
+def _said_of(located: Located[ObjectDocument], fields: Mapping[str, str | None]) -> Iterator[Finding]:
+    for name, told in located.document.fields.items():
+        if name not in fields:
+            yield located.finding(
+                "unknown_field", ("fields", name), "is not in the contract", "Mend its name, or add it there."
+            )
+        elif told.class_ and fields[name] not in (None, told.class_):
+            detail = f"{told.class_} here, {fields[name]} in the contract"
+            yield located.finding(
+                "class_contradicts", ("fields", name, "class"), detail, "Say it in the contract alone."
+            )
+
+
+def _masks(located: Located[ObjectDocument], fields: Collection[str]) -> Iterator[Finding]:
     document = located.document
     for system, rule in document.systems.items():
         path: Path = ("systems", system, "masked")
@@ -161,7 +170,7 @@ def _slas(located: Located[ObjectDocument]) -> Iterator[Finding]:
             yield located.finding("sla_latency", ("slas", index, "latency"), "p99 is above max", "Swap them.")
 
 
-def _handovers(located: Located[ObjectDocument], fields: tuple[str, ...]) -> Iterator[Finding]:
+def _handovers(located: Located[ObjectDocument], fields: Collection[str]) -> Iterator[Finding]:
     document = located.document
     terms: dict[str, list[tuple[datetime, datetime | None, int]]] = {}
     for index, rule in enumerate(document.handover):

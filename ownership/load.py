@@ -31,11 +31,12 @@ def digest_of(documents: Mapping[str, str]) -> str:
 
 
 def load_map(
-    documents: Mapping[str, str], contracts: Mapping[str, tuple[str, ...]], *, version: int
+    documents: Mapping[str, str], contracts: Mapping[str, Mapping[str, str | None]], *, version: int
 ) -> OwnershipMap:
     """The compiled map of `{file name: YAML text}`.
 
-    contracts: object to the fields of its contract. Raises MapRefused with every fault found.
+    contracts: object to the fields of its contract, each with its class where the contract says one. Raises MapRefused
+    with every fault found.
     """
     if SYSTEMS_FILE not in documents:
         raise MapRefused(
@@ -106,8 +107,9 @@ def _remedy(fault: Any) -> str:
     return "See docs/reference/ownership-map.md."
 
 
-def _compile(document: ObjectDocument, contracts: Mapping[str, tuple[str, ...]]) -> ObjectMap:
-    fields = contracts[document.object]
+def _compile(document: ObjectDocument, contracts: Mapping[str, Mapping[str, str | None]]) -> ObjectMap:
+    classes = contracts[document.object]
+    fields = tuple(classes)
     owners = _owners(document, fields)
     base = ObjectMap(
         name=document.object,
@@ -123,7 +125,11 @@ def _compile(document: ObjectDocument, contracts: Mapping[str, tuple[str, ...]])
         generation=document.generation,
         partitions=document.partitions,
         owners=owners,
-        classes={name: rule.class_ for name, rule in document.fields.items() if rule.class_},
+        classes={
+            name: kind
+            for name, rule in classes.items()
+            if (kind := rule or (name in document.fields and document.fields[name].class_))
+        },
         readers=_readers(document, owners),
         policies={system: OnViolation(rule.on_violation) for system, rule in document.systems.items()},
         observed=frozenset(name for name, rule in document.systems.items() if rule.state == "observe"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import Any, cast
 
 import fastavro.schema
@@ -26,6 +27,9 @@ _FORMS = {
 }
 """Types whose values look alike once they are decoded."""
 
+CLASSES = ("pii", "secret", "internal", "public")
+"""What a field may be said to be, in the property `class` of a field of the contract."""
+
 AvroSchema = Any
 """A parsed Avro schema: fastavro gives and takes plain JSON values."""
 
@@ -42,6 +46,8 @@ class Contract:
     required: frozenset[str]
     """Fields that cannot be null: a record without them cannot exist."""
     key_field: str = ""
+    classes: Mapping[str, str] = dataclass_field(default_factory=dict)
+    """Top-level field to its class, where the contract says one."""
 
 
 def make_contract(document: Mapping[str, Any], schema_id: int) -> Contract:
@@ -62,7 +68,26 @@ def make_contract(document: Mapping[str, Any], schema_id: int) -> Contract:
         schema=parsed,
         fields=tuple(str(field["name"]) for field in fields),
         required=frozenset(str(field["name"]) for field in fields if not _nullable(field["type"])),
+        classes=classes_of(document),
     )
+
+
+def classes_of(document: Mapping[str, Any]) -> dict[str, str]:
+    """Top-level field to what the schema says that it is. Raises ContractRefused for a class that is none."""
+    told = {str(field["name"]): field["class"] for field in document["fields"] if "class" in field}
+    for name, kind in told.items():
+        if kind not in CLASSES:
+            msg = f"{document['name']}.{name}: {str(kind)[:40]!r} is no class"
+            raise ContractRefused(msg, f"Use one of {', '.join(CLASSES)}.")
+    return told
+
+
+def spellings_of(contract: Contract) -> dict[str, frozenset[str]]:
+    """Top-level field to the names under which older writers may know it: its own and its aliases."""
+    return {
+        str(field["name"]): frozenset((field["name"], *field.get("aliases", ())))
+        for field in contract.schema["fields"]
+    }
 
 
 def _nullable(schema: AvroSchema) -> bool:

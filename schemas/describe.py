@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from schemas.contract import classes_of
 from schemas.evolution import Clash, Compatibility, clashes
 
 Document = Mapping[str, Any]
@@ -117,12 +118,20 @@ def _changes(older: Document, newer: Document) -> Iterator[Change]:
             yield Change(
                 name, "changed", f"{was} becomes {now}" if was != now else f"{was}, stored otherwise"
             )
+        was, now = (_class(fields.get(name)) for fields in (before, after))
+        if name in before and was != now:
+            yield Change(name, "changed", f"class {was} becomes {now}")
     for name in sorted(before.keys() - after.keys() - renamed.keys()):
         yield Change(name, "removed", f"its values are let go of: {in_words(before[name]['type'])}")
 
 
+def _class(field: Mapping[str, Any] | None) -> str:
+    return str((field or {}).get("class", "none"))
+
+
 def markdown(name: str, version: int, schema_id: int, document: Document, classes: Mapping[str, str]) -> str:
-    """A page about a contract; classes: field to what it is (such as pii), where somebody said so."""
+    """A page about a contract; classes: field to what it is (such as pii), where the map says so."""
+    classes = {**classes, **classes_of(document)}
     lines = [f"# {name}", "", str(document.get("doc", "")).strip(), ""]
     lines += [
         f"Version {version}, schema id {schema_id}.",

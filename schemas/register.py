@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from schemas.contract import make_contract
+from schemas.contract import classes_of, make_contract
 from schemas.errors import ContractRefused, ContractsClash
 from schemas.registry import CONTRACT_ID_MIN, FileRegistry, canonical_digest, read_registry
 
@@ -31,17 +31,24 @@ KINDS = ", ".join(_KINDS)
 
 
 def first_version(name: str, key: str, fields: Iterable[str], doc: str) -> dict[str, Any]:
-    """A contract of `field:kind` texts, its key first; all but the key may be null. Raises ContractRefused."""
+    """A contract of `field:kind` or `field:kind:class` texts, its key first; all but the key may be null.
+
+    Raises ContractRefused.
+    """
     document: dict[str, Any] = {"type": "record", "name": name, "doc": doc, "fields": []}
     for told in (f"{key}:text", *fields):
-        field, _, kind = told.partition(":")
+        field, _, rest = told.partition(":")
+        kind, _, said = rest.partition(":")
         if NAME.fullmatch(field) is None or kind not in _KINDS:
             msg = f"{told!r} is no field with its kind"
             raise ContractRefused(msg, f"Write field:kind, in lower case; kinds are {KINDS}.")
         entry: dict[str, Any] = {"name": field, "type": "string", "doc": ""}
         if field != key or document["fields"]:
             entry |= {"type": ["null", _KINDS[kind]], "default": None}
+        if said:
+            entry["class"] = said
         document["fields"].append(entry)
+    classes_of(document)
     return document
 
 
@@ -81,7 +88,7 @@ def with_version(
         }
     )
     changed = {REGISTRY: json.dumps(listed, indent=2) + "\n", file: json.dumps(document, indent=2) + "\n"}
-    if found := FileRegistry(documents={**documents, **changed}).clashes(name):
+    if found := FileRegistry(documents={**documents, **changed}, own=False).clashes(name):
         raise ContractsClash(name, found)
     return changed
 
@@ -93,8 +100,8 @@ def _removed(older: Mapping[str, Any], newer: Mapping[str, Any]) -> set[str]:
 
 def faults(documents: Mapping[str, str]) -> Iterator[tuple[str, str, str, str]]:
     """(object, code, what is wrong, what to do) of every contract in a folder. Raises RegistryBroken."""
-    registry = FileRegistry(documents=documents)
-    for name in sorted(subject for subject in registry.subjects if not subject.startswith("solesource.")):
+    registry = FileRegistry(documents=documents, own=False)
+    for name in sorted(registry.subjects):
         try:
             registry.checked(name)
         except ContractRefused as error:

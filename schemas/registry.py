@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,13 +17,15 @@ from typing import Any
 
 import fastavro.schema
 
-from schemas.codec import Codec
+from schemas.codec import Codec, guid_of
 from schemas.contract import AvroSchema, Contract, make_contract
 from schemas.errors import ContractsClash, RegistryBroken
 from schemas.evolution import Clash, Compatibility, clashes
+from schemas.learned import Learned, read_learned, unfit
 
 ENVELOPES = Path(__file__).parent / "avro"
 OWN_TOPIC = "ownership.map"
+SCHEMA_LENGTH_MAX = 256 * 1024
 CONTRACT_ID_MIN = 100
 """Ids below are the envelopes that ship with the product."""
 
@@ -37,6 +39,8 @@ class RegisteredSchema:
     version: int
     document: Mapping[str, Any]
     file: str
+    guid: bytes | None = None
+    """What a Confluent registry calls it beside its id, where one does."""
 
 
 def canonical_digest(document: Mapping[str, Any]) -> str:
@@ -62,9 +66,17 @@ def read_rules(documents: Mapping[str, str], origin: str) -> dict[str, Compatibi
     try:
         told = json.loads(documents["registry.json"]).get("compatibility", {})
         return {str(subject): Compatibility(rule) for subject, rule in told.items()}
-    except (KeyError, AttributeError, ValueError) as error:
+    except (KeyError, AttributeError, ValueError, RecursionError) as error:
         msg = f"{origin}/registry.json says no known compatibility: {error}"
         raise RegistryBroken(msg, f"Use one of {', '.join(Compatibility)}.") from error
+
+
+def schema_in(text: str, place: str) -> Any:
+    """The JSON of a schema. Raises RegistryBroken for one that is too large, ValueError or RecursionError for none."""
+    if len(text) > SCHEMA_LENGTH_MAX:
+        msg = f"{place} has {len(text)} characters, at most {SCHEMA_LENGTH_MAX} are read"
+        raise RegistryBroken(msg, "Leave out what is not needed to read a value.")
+    return json.loads(text)
 
 
 def read_registry(documents: Mapping[str, str], origin: str) -> list[RegisteredSchema]:
@@ -73,7 +85,7 @@ def read_registry(documents: Mapping[str, str], origin: str) -> list[RegisteredS
         entries = json.loads(documents["registry.json"])["schemas"]
         found = []
         for entry in entries:
-            document = json.loads(documents[entry["file"]])
+            document = schema_in(documents[entry["file"]], f"{origin}/{entry['file']}")
             if canonical_digest(document) != entry["sha256"]:
                 msg = f"{origin}/{entry['file']} changed under id {entry['id']}"
                 raise RegistryBroken(msg)
@@ -84,9 +96,10 @@ def read_registry(documents: Mapping[str, str], origin: str) -> list[RegisteredS
                     int(entry["version"]),
                     document,
                     str(entry["file"]),
+                    guid_of(entry["guid"]) if "guid" in entry else None,
                 )
             )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         msg = f"{origin}/registry.json or what it lists cannot be read: {error}"
         raise RegistryBroken(msg) from error
     if len({schema.schema_id for schema in found}) != len(found):
@@ -101,16 +114,21 @@ def read_registry(documents: Mapping[str, str], origin: str) -> list[RegisteredS
 class FileRegistry:
     """Schemas by id and by subject, from the product's own envelopes and the folders of object contracts."""
 
-    def __init__(self, *folders: Path, documents: Mapping[str, str] | None = None) -> None:
+    def __init__(self, *folders: Path, documents: Mapping[str, str] | None = None, own: bool = True) -> None:
+        """own: with the product's envelopes, whose ids a company's registry may have given to something else."""
+        self._learned: dict[int, Learned] = {}
         self._by_id: dict[int, RegisteredSchema] = {}
         self._by_subject: dict[str, list[RegisteredSchema]] = {}
         self._rules: dict[str, Compatibility] = {}
-        self._add(read_folder(ENVELOPES), str(ENVELOPES), 0)
+        if own:
+            self._add(read_folder(ENVELOPES), str(ENVELOPES), 0)
         for folder in folders:
             self._add(read_folder(folder), str(folder), CONTRACT_ID_MIN)
         if documents is not None:
             self._add(documents, OWN_TOPIC, CONTRACT_ID_MIN)
-        self.codec = Codec({number: _parse(schema) for number, schema in self._by_id.items()})
+        known: dict[int, RegisteredSchema | Learned] = {**self._by_id, **self._learned}
+        parsed = {number: _parsed(schema.subject, schema.document) for number, schema in known.items()}
+        self.codec = Codec(parsed, _guids(known.values()))
 
     def _add(self, documents: Mapping[str, str], origin: str, id_min: int) -> None:
         schemas, self._rules = read_registry(documents, origin), self._rules | read_rules(documents, origin)
@@ -120,6 +138,11 @@ class FileRegistry:
                 raise RegistryBroken(msg)
             self._by_id[schema.schema_id] = schema
             self._by_subject.setdefault(schema.subject, []).append(schema)
+        for learned in read_learned(documents, origin):
+            if learned.schema_id in self._by_id or learned.schema_id in self._learned:
+                msg = f"learned id {learned.schema_id} of subject {learned.subject} is taken"
+                raise RegistryBroken(msg)
+            self._learned[learned.schema_id] = learned
 
     @property
     def subjects(self) -> frozenset[str]:
@@ -160,6 +183,9 @@ class FileRegistry:
         other.
         """
         newest = self.contract(object_name)
+        for learned in self._learned.values():
+            if learned.subject == object_name and (clashing := unfit(learned, newest)):
+                raise ContractsClash(f"{object_name}, learned schema id {learned.schema_id}", clashing)
         for schema in self.versions(object_name)[:-1]:
             make_contract(schema.document, schema.schema_id)  # values of all of them are read
         if found := self.clashes(object_name):
@@ -167,20 +193,33 @@ class FileRegistry:
         return newest
 
     def ids(self, subject: str) -> frozenset[int]:
-        """Every schema id of a subject."""
-        return frozenset(schema.schema_id for schema in self.versions(subject))
+        """Every schema id of a subject by which values may be written."""
+        return frozenset(schema.schema_id for schema in self.versions(subject)) | self.learned(subject)
+
+    def learned(self, subject: str) -> frozenset[int]:
+        """Those of them that are no version of its contract."""
+        return frozenset(number for number, schema in self._learned.items() if schema.subject == subject)
 
     def id_of(self, envelope: str) -> int:
         """The id of one of the product's own envelopes, such as `case`."""
         return self.latest(f"solesource.{envelope}").schema_id
 
 
-def _parse(schema: RegisteredSchema) -> AvroSchema:
+def _parsed(subject: str, document: Mapping[str, Any]) -> AvroSchema:
     try:
-        return fastavro.schema.parse_schema(dict(schema.document), _force=True)
+        return fastavro.schema.parse_schema(dict(document), _force=True)
     except Exception as error:  # fastavro raises several unrelated classes on bad schemas
-        msg = f"version {schema.version} of {schema.subject} is no Avro schema: {error}"
+        msg = f"a schema of {subject} is no Avro schema: {error}"
         raise RegistryBroken(msg) from error
+
+
+def _guids(schemas: Iterable[RegisteredSchema | Learned]) -> dict[bytes, int]:
+    found: dict[bytes, int] = {}
+    for schema in schemas:
+        if schema.guid is not None and found.setdefault(schema.guid, schema.schema_id) != schema.schema_id:
+            msg = f"one GUID is given to ids {found[schema.guid]} and {schema.schema_id}"
+            raise RegistryBroken(msg)
+    return found
 
 
 @cache

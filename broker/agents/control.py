@@ -23,6 +23,7 @@ from broker.agents.evaluation import EVALUATE_EVERY_S, Evaluator, promises_of
 from broker.agents.families import families
 from broker.agents.figures import read_figures
 from broker.agents.indexer import FamilyIndexer
+from broker.agents.learning import Learner
 from broker.agents.ticks import TICK_EVERY_S, run_ticks
 from broker.clock import now_ms
 from broker.store.engine import Engine, clear_rebuilt, open_store, writing
@@ -30,6 +31,7 @@ from broker.store.errors import StoreUnavailableError
 from broker.store.levels import prune_windows
 from broker.store.trail import prune_trail
 from ownership.map import OwnershipMap
+from schemas.remote import RemoteRegistry
 
 HEALTHY_WITHIN_MS = 10_000
 TRAIL_KEPT_MS = 30 * 86_400_000
@@ -48,6 +50,7 @@ class ControlSettings:
     port: int | None = 9464
     tick_every_s: float = TICK_EVERY_S
     evaluate_every_s: float = EVALUATE_EVERY_S
+    registry: RemoteRegistry | None = None
 
 
 def run(settings: ControlSettings, *, rebuild: bool = False) -> None:
@@ -79,6 +82,9 @@ async def serve(settings: ControlSettings, stop: asyncio.Event, *, rebuild: bool
     )
     work.append(asyncio.create_task(evaluator.run(settings.evaluate_every_s)))
     work.append(asyncio.create_task(_keep_house(engine)))
+    if settings.registry is not None:
+        learner = Learner(engine, settings.kafka, settings.registry)
+        work.append(asyncio.create_task(learner.run()))
     if settings.port is not None:
         work.append(asyncio.create_task(_listen(settings, settings.port, engine, evaluator)))
     telemetry.log("control.started", families=len(parts), objects=len(settings.ownership_map.objects))

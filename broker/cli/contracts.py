@@ -34,7 +34,7 @@ class Style(StrEnum):
 
 
 def _registry(folder: Path | None) -> FileRegistry:
-    return FileRegistry(documents=_contracts(settings_of(folder)))
+    return FileRegistry(documents=_contracts(settings_of(folder)), own=False)
 
 
 def _contracts(settings: Settings) -> dict[str, str]:
@@ -61,7 +61,7 @@ def new(
     ] = None,
     key: Annotated[str, typer.Option(help="Its key field, where no schema is given.")] = "",
     field: Annotated[
-        list[str] | None, typer.Option(help=f"name:kind, once for each; kinds: {KINDS}.")
+        list[str] | None, typer.Option(help=f"name:kind or name:kind:class, once for each; kinds: {KINDS}.")
     ] = None,
     doc: Annotated[str, typer.Option(help="What it is, in one sentence.")] = "",
     let_go: Annotated[
@@ -83,7 +83,7 @@ def new(
     changed = with_version(texts, object_name, document, let_go or ())
     for name, text in changed.items():
         write(settings.map_dir / name, text)
-    entry = FileRegistry(documents={**texts, **changed}).latest(object_name)
+    entry = FileRegistry(documents={**texts, **changed}, own=False).latest(object_name)
     told = {"object": object_name, "version": entry.version, "id": entry.schema_id, "file": entry.file}
     text = (
         f"{object_name} has version {entry.version}, schema id {entry.schema_id}, in {entry.file}. Commit it."

@@ -12,12 +12,11 @@ import typer
 from broker import topics
 from broker.cli.output import DIFFERENCES, AsJson, show, table_of
 from broker.kafka.admin import admin_client
-from broker.kafka.estate import published_map
+from broker.kafka.estate import in_force
 from broker.kafka.reading import TopicReader
 from broker.rules import rules_of
 from broker.settings import Settings
 from broker.store.engine import open_store, reading
-from ownership.load import digest_of
 
 PINNED = {"faust-streaming": "0.15.3", "aiokafka": "0.14.0"}
 
@@ -92,8 +91,8 @@ def _kafka(settings: Settings) -> str:
 
 
 def _published(settings: Settings) -> str:
-    number, digest = published_map(settings.access("control"))
-    if digest != digest_of(settings.map_documents()):
+    number, same = in_force(settings.access("control"), settings.map_documents())
+    if not same:
         msg = f"version {number} on Kafka differs from the files. Start control, which publishes them."
         raise RuntimeError(msg)
     return f"version {number} is what the files say"

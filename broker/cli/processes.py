@@ -45,6 +45,7 @@ def control(
             ownership_map=rules_of(documents, version).ownership_map,
             host=settings.host,
             port=settings.control_port,
+            registry=settings.registry(),
         ),
         rebuild=rebuild,
     )

@@ -6,10 +6,11 @@ from typing import Annotated, Any
 import typer
 from rich.progress import track
 
+from broker.agents.redrives import orders_of
+from broker.agents.sender import KafkaSender
 from broker.cli.output import AsJson, CommandRefused, show, table_of
 from broker.clock import now_ms
-from broker.console.decisions import KafkaSender, decide, new_command_id
-from broker.console.redrives import orders_of
+from broker.console.decisions import decide, new_command_id
 from broker.console.words import reason_words
 from broker.gate.commands import ATTEMPTS_MAX
 from broker.settings import Settings

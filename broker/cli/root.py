@@ -9,6 +9,7 @@ from broker.cli import (
     doctor,
     explain,
     kafka,
+    learn,
     ledger,
     maps,
     objects,
@@ -36,6 +37,7 @@ for name, group in (
     ("user", people.app),
 ):
     app.add_typer(group, name=name)
+contracts.app.command()(learn.learn)
 for command in (
     up.up,
     demo.demo,

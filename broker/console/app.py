@@ -14,8 +14,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from broker import telemetry
+from broker.agents.sender import KafkaSender
 from broker.console.api import Api
-from broker.console.decisions import KafkaSender, Sender
+from broker.console.decisions import Sender
 from broker.console.errors import ConsoleError
 from broker.console.guard import Guard
 from broker.console.live import Live

@@ -20,6 +20,7 @@ from broker.embedded.tryton import EmbeddedTryton
 from broker.machine import Machine
 from broker.rules import rules_of
 from broker.settings import Settings
+from schemas.registry import envelopes
 
 CUSTOMERS = 1000
 REVIEWER = "olivia"
@@ -66,8 +67,8 @@ class World(Running):
         if failures:
             raise failures[0]
         self._write_environment()
-        rules = self.rules = rules_of(self.machine.settings.map_documents(), 1)
-        self.watch = Watch(self.machine.settings.access("admin"), rules.codec)
+        self.rules = rules_of(self.machine.settings.map_documents(), 1)
+        self.watch = Watch(self.machine.settings.access("admin"), envelopes().codec)
         self._closing.append(self.watch.close)
         self.watch.start()
         self.configs = write_configs(self.machine.settings, self.crm, self.erp)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from broker.gate.reason import Reason
 from ownership.map import ObjectMap, OwnershipMap
-from schemas.codec import VALUE_LENGTH_MAX, Codec
+from schemas.codec import FRAME_LENGTH, SCHEMA_HEADER, VALUE_LENGTH_MAX, Codec, schema_id_of
 from schemas.contract import Contract
 from schemas.envelope import ChangeEnvelope, Headers, parse_change, source_of
 from schemas.errors import MalformedEnvelope, SchemaError, UnknownSchemaId
@@ -71,6 +71,18 @@ class ObjectReader:
     codec: Codec
     frame: bytes
     """How values of the contract in force begin."""
+    spellings: Mapping[str, frozenset[str]]
+    """Field to the names under which other contracts know it."""
+    learned: frozenset[int]
+    """Of the ids those that are no version of the contract: what they have more, nobody has said anything about."""
+    walkers: Mapping[bytes, Callable[[bytes], None]]
+    """How values begin to what looks through them."""
+
+    def walked(self, value: bytes) -> None:
+        """Look through bytes from outside before they are decoded. Raises SchemaError."""
+        walk = self.walkers.get(value[:FRAME_LENGTH])
+        if walk is not None and len(value) <= VALUE_LENGTH_MAX:  # else decoding says what is wrong
+            walk(value)
 
     def encode(self, values: Values) -> bytes:
         """Wire bytes in the contract in force."""
@@ -83,11 +95,24 @@ class ObjectReader:
         return self.codec.decode(value, self.schema_ids, self.contract.schema)
 
     def told(self, value: bytes) -> Values:
-        """As `decode`, but only what the writer's own contract has: a field it lacks was not told as null."""
+        """As `decode`, but what the writer's own contract has: a field it lacks was not told as null.
+
+        Of a learned contract also what is in none of ours, unless it is null. What a version of ours had more was let
+        go of, and is nobody's any more.
+        """
+        self.walked(value)
         if value.startswith(self.frame):
             return self.codec.decode(value)
-        names = self.codec.decode(value, self.schema_ids).keys()
-        return {name: told for name, told in self.decode(value).items() if name in names}
+        written = self.codec.decode(value, self.schema_ids)
+        told = {
+            name: seen
+            for name, seen in self.decode(value).items()
+            if not self.spellings[name].isdisjoint(written)
+        }
+        if schema_id_of(value) in self.learned:
+            known = frozenset().union(*self.spellings.values())
+            told |= {name: more for name, more in written.items() if name not in known and more is not None}
+        return told
 
 
 def case_id_of(position: Position) -> str:
@@ -180,25 +205,26 @@ def _valued(bare: Change, envelope: ChangeEnvelope, entry: ObjectMap, reader: Ob
     if bare.value is None:
         return _told(bare, envelope, fault=None)
     try:
-        values = reader.told(bare.value)
+        headers, value = _prefixed(bare.headers, bare.value, reader.codec)
+        values = reader.told(value)
     except UnknownSchemaId as error:
         return _told(bare, envelope, fault=Fault(Reason.UNKNOWN_SCHEMA, error.detail))
     except SchemaError as error:
         return _told(bare, envelope, fault=Fault(Reason.UNREADABLE, error.detail))
     unavailable = envelope.unavailable
-    if len(values) < len(entry.fields):
+    if not value.startswith(reader.frame):
         unavailable |= frozenset(entry.fields) - values.keys()
     if (fault := _contradiction(bare.key, envelope, entry, values, unavailable)) is not None:
         return _told(bare, envelope, fault=fault)
-    whole = envelope.fields is None and not unavailable and bare.value.startswith(reader.frame)
+    whole = envelope.fields is None and not unavailable and value.startswith(reader.frame)
     return Change(
         bare.object,
         bare.system,
         bare.key,
         bare.position,
         bare.received_ms,
-        bare.headers,
-        bare.value,
+        headers,
+        value,
         envelope.event_id,
         envelope.time_ms,
         False,
@@ -209,6 +235,15 @@ def _valued(bare: Change, envelope: ChangeEnvelope, entry: ObjectMap, reader: Ob
         None,
         envelope.time,
     )
+
+
+def _prefixed(headers: Headers, value: bytes, codec: Codec) -> tuple[Headers, bytes]:
+    """Headers and value of a change in wire format V0, whichever it was sent in. Raises SchemaError."""
+    named = [text for name, text in headers if name == SCHEMA_HEADER]
+    if not named:
+        return headers, value
+    value = codec.prefixed(named[-1] or b"", value)
+    return tuple(header for header in headers if header[0] != SCHEMA_HEADER), value
 
 
 def _contradiction(

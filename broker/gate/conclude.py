@@ -23,7 +23,9 @@ Encode = Callable[[Values], bytes]
 def judged_fields(entry: ObjectMap, change: Change) -> tuple[str, ...]:
     """The fields a change speaks of, in the contract's order, unknown ones last."""
     if change.fields is None:
-        return tuple(name for name in entry.fields if name not in change.unavailable)
+        known = tuple(name for name in entry.fields if name not in change.unavailable)
+        more = (change.values or {}).keys() - set(entry.fields)
+        return known + tuple(sorted(more)) if more else known
     known = tuple(name for name in entry.fields if name in change.fields and name not in change.unavailable)
     return known + tuple(sorted(change.fields - set(entry.fields)))
 

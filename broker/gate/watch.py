@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from broker.gate.decision import Decision, Outcome, Verdict
+from broker.gate.reason import Reason
 
 HUNDRED = 100
 """So many changes are counted before their share of held ones is looked at."""
@@ -44,9 +45,11 @@ class Tally:
     def add(self, decision: Decision, system: str) -> tuple[bool, bool]:
         """Count one decision; (it holds something, it is an owner's older write)."""
         self.judged += 1
-        holds = decision.outcome in (Outcome.UNREADABLE, Outcome.QUARANTINED) or any(
-            verdict.verdict is Verdict.HELD for verdict in decision.verdicts
-        )
+        reasons = {verdict.reason for verdict in decision.verdicts if verdict.verdict is Verdict.HELD}
+        holds = bool(reasons) or decision.outcome in (Outcome.UNREADABLE, Outcome.QUARANTINED)
+        if reasons == {Reason.UNKNOWN_FIELD}:
+            # A field more than the contract has is asked about, and stops nothing: all else of the record goes on.
+            holds = all(verdict.reason is Reason.UNKNOWN_FIELD for verdict in decision.verdicts)
         older = decision.outcome is Outcome.STALE and any(v.owner == system for v in decision.verdicts)
         self.held += holds
         self.stale = self.stale + 1 if older else 0

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from time import sleep
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from broker import topics
@@ -16,6 +16,7 @@ from broker.kafka.admin import KafkaRefused, make_acls, make_topics, make_users,
 from broker.rules import rules_of
 from ownership.generation import generations_in
 from ownership.load import digest_of
+from schemas.learned import carried
 from schemas.registry import envelopes
 
 TIMEOUT_S = 30.0
@@ -63,10 +64,10 @@ def prepare(
     return Prepared(tuple(sorted(passwords)), tuple(made), tuple(mended), rights)
 
 
-def published_map(access: KafkaAccess) -> tuple[int, str]:
-    """(version, digest) of the newest map on Kafka; (0, "") when there is none."""
+def in_force(access: KafkaAccess, documents: Mapping[str, str]) -> tuple[int, bool]:
+    """(version of the newest map on Kafka, whether it is what these files say); version 0 when there is none."""
     newest = newest_map(access)
-    return newest.version, newest.digest
+    return newest.version, dict(newest.documents) == carried(newest.documents, documents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +79,8 @@ class MapOnKafka:
     documents: Mapping[str, str]
 
 
-def newest_map(access: KafkaAccess) -> MapOnKafka:
-    """The newest map on Kafka; version 0 when there is none. Raises KafkaRefused."""
+def newest_map(access: KafkaAccess, before: int | None = None) -> MapOnKafka:
+    """The newest map on Kafka, or the newest before an offset; version 0 when there is none. Raises KafkaRefused."""
     consumer = Consumer(
         {
             **access.librdkafka_options(),
@@ -93,7 +94,7 @@ def newest_map(access: KafkaAccess) -> MapOnKafka:
         place = TopicPartition(topics.OWNERSHIP_MAP, 0)
         _await_topic(consumer)
         low, high = _ends(consumer, place)
-        if low == high:
+        if low == (high := high if before is None else before):
             return MapOnKafka(0, "", {})
         consumer.assign([TopicPartition(topics.OWNERSHIP_MAP, 0, high - 1)])
         message = consumer.poll(TIMEOUT_S)
@@ -175,42 +176,59 @@ def publish_map(
     Raises KafkaRefused, also for another generation of an object's topics, unless it is `repartitioned`.
     """
     newest = newest_map(access)
-    version, wanted = newest.version, digest_of(documents)
-    if newest.digest == wanted:
-        return version
-    same_generations(newest.documents, documents, repartitioned)
-    rules_of(documents, version + 1)
+    while True:
+        wanted = carried(newest.documents, documents)
+        if dict(newest.documents) == wanted:
+            return newest.version
+        same_generations(newest.documents, wanted, repartitioned)
+        rules_of(wanted, newest.version + 1)
+        offset = _published(access, newest.version + 1, wanted, by)
+        before = newest_map(access, offset) if offset else newest
+        if before.version == newest.version:
+            return newest.version + 1
+        newest = (
+            before  # published at the same moment, and in force: this one bears the same number, and is not
+        )
+
+
+def _published(access: KafkaAccess, version: int, documents: Mapping[str, str], by: str) -> int:
+    """Write a version of the map; its offset. Raises KafkaRefused."""
     record = {
-        "version": version + 1,
-        "digest": wanted,
+        "version": version,
+        "digest": digest_of(documents),
         "documents": dict(documents),
         "by": by,
         "published_ms": now_ms(),
     }
     failure = ""
     for _ in range(ATTEMPTS):
-        failure, unknown_yet = _written(access, envelopes().codec.encode(envelopes().id_of("map"), record))
+        failure, unknown_yet, offset = _written(
+            access, envelopes().codec.encode(envelopes().id_of("map"), record)
+        )
+        if not failure:
+            return offset
         if not unknown_yet:
             break
         sleep(RETRY_S)
-    if failure:
-        msg = f"the map was not published: {failure} [map.not_published] Check Kafka."
-        raise KafkaRefused(msg)
-    return version + 1
+    msg = f"the map was not published: {failure} [map.not_published] Check Kafka."
+    raise KafkaRefused(msg)
 
 
-def _written(access: KafkaAccess, value: bytes) -> tuple[str, bool]:
-    """(why the map was not written, whether control is only not known yet to the broker that leads its topic)."""
+def _written(access: KafkaAccess, value: bytes) -> tuple[str, bool, int]:
+    """(why the map was not written, whether control is only not known yet to the leading broker, its offset)."""
     producer = Producer({**access.librdkafka_options(), "enable.idempotence": True, "acks": "all"})
     failures: list[KafkaError] = []
-    producer.produce(
-        topics.OWNERSHIP_MAP,
-        value,
-        b"map",
-        on_delivery=lambda error, _: failures.append(error) if error else None,
-    )
+    offsets: list[int] = []
+
+    def delivered(error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            failures.append(error)
+        else:
+            offsets.append(int(message.offset()))
+
+    producer.produce(topics.OWNERSHIP_MAP, value, b"map", on_delivery=delivered)
     if producer.flush(TIMEOUT_S):
-        return "time ran out", False
-    if not failures:
-        return "", False
-    return failures[0].str(), failures[0].code() in _NOT_HEARD
+        return "time ran out", False, -1
+    if failures:
+        return failures[0].str(), failures[0].code() in _NOT_HEARD, -1
+    return "", False, offsets[0]

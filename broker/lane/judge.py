@@ -40,6 +40,7 @@ from broker.lane.misrouted import is_placed, placed
 from broker.lane.states import StatesUnusable
 from broker.rules import Rules
 from schemas.errors import SchemaError
+from schemas.registry import envelopes
 
 
 class Judge:
@@ -253,7 +254,7 @@ class Judge:
         if entry is None or reader is None or record.value is None:
             return
         try:
-            command = rules.codec.decode(record.value, rules.command_ids)
+            command = envelopes().codec.decode(record.value, envelopes().ids("solesource.command"))
         except SchemaError:
             return  # counted as a command; only control and console may write here
         if command["command"] in ORDERS:

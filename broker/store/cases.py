@@ -87,6 +87,7 @@ class CaseFilter:
     field: str = ""
     reason: str = ""
     object: str = ""
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,7 @@ def _conditions(wanted: CaseFilter) -> list[ColumnElement[bool]]:
         conditions.append(cases.c.state.in_(UNDECIDED))
     elif wanted.state:
         conditions.append(cases.c.state == wanted.state)
-    named = {"system": wanted.system, "reason": wanted.reason, "object": wanted.object}
+    named = {name: getattr(wanted, name) for name in ("system", "reason", "object", "detail")}
     conditions.extend(cases.c[name] == value for name, value in named.items() if value)
     if wanted.field:
         touched = select(case_fields.c.case_id).where(
@@ -180,6 +181,23 @@ def list_cases(
         conditions.append(or_(cases.c.received_ms < received_ms, same))
     query = select(cases).where(*conditions)
     rows = connection.execute(query.order_by(cases.c.received_ms.desc(), cases.c.case_id.desc()).limit(limit))
+    return [_case(row) for row in rows]
+
+
+def of_each_detail(connection: Connection, reason: str, limit: int) -> list[Case]:
+    """One undecided case of a reason for each object and detail, those first that were met first."""
+    first = func.min(cases.c.case_id).label("case_id")
+    groups = (
+        select(first, func.min(cases.c.received_ms).label("since"))
+        .where(*_conditions(CaseFilter(reason=reason)))
+        .group_by(cases.c.object, cases.c.detail)
+        .order_by(func.min(cases.c.received_ms))
+        .limit(limit)
+        .subquery()
+    )
+    rows = connection.execute(
+        select(cases).join(groups, cases.c.case_id == groups.c.case_id).order_by(groups.c.since)
+    )
     return [_case(row) for row in rows]
 
 

@@ -18,9 +18,9 @@ from broker.agents import control
 from broker.agents.evaluation import Evaluator, promises_of
 from broker.agents.families import Family, families
 from broker.agents.indexer import FamilyIndexer, group_less_consumer
+from broker.agents.sender import KafkaSender
 from broker.agents.ticks import tick_once
 from broker.clock import now_ms
-from broker.console.decisions import KafkaSender
 from broker.embedded.kafka import EmbeddedKafka
 from broker.store.cases import find_case
 from broker.store.engine import Engine, clear_rebuilt, open_store, reading

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from broker.gate.outgoing import Destination
 from broker.rules import rules_of
-from schemas.codec import VALUE_LENGTH_MAX, frame
+from schemas.codec import SCHEMA_HEADER, VALUE_LENGTH_MAX, frame, guid_of, guid_text
 from schemas.errors import ContractsClash
+from schemas.learned import LEARNED, learned_from
+from schemas.learned import written as written_down
 from schemas.registry import FileRegistry
 from tests.gate_parts import CUSTOMER, Bench, Record, Seen, encoded, map_texts, money, object_document
 
@@ -44,6 +47,8 @@ def see(bench: Bench, record: Record) -> Seen:
     return seen
 
 
+VIP: dict[str, Any] = {"type": ["null", "boolean"], "default": None}
+GUID = guid_of("89791762-2336-4186-9674-299b90a802e2")
 BENCH = Bench()
 GOOD = BENCH.upsert("crm", "seq:0:01", ADA)
 HOSTILE: list[tuple[str, dict[str, Any], str, str]] = [
@@ -59,6 +64,7 @@ HOSTILE: list[tuple[str, dict[str, Any], str, str]] = [
     ("no schema", {"value": frame(999)}, "unreadable", "unknown_schema"),
     ("an envelope", {"value": frame(1)}, "unreadable", "unknown_schema"),
     ("no frame", {"value": b"{}"}, "unreadable", "unreadable"),
+    ("spelled otherwise", {"value": frame(100) + b"\x86\x00" + GOOD.value[6:]}, "unreadable", "unreadable"),
     ("another key", {"key": b"C-2"}, "quarantined", "key_mismatch"),
 ]
 
@@ -175,6 +181,132 @@ class TestContractsOfTwoVersions:
         stricter = {**PHONELESS, "fields": [*PHONELESS["fields"], {"name": "since", "type": "int"}]}
         with pytest.raises(ContractsClash, match="customer: since: has no default"):
             rules_of(map_texts(contracts=[PHONELESS, stricter]), 1)
+
+
+class TestALearnedSchema:
+    """A system writes by a schema of a company's registry: another name of the record, fields more or fewer."""
+
+    def bench(self, **more: Any) -> Bench:
+        contract = rules_of(map_texts(), 1).readers["customer"].contract
+        fields = [field for field in CUSTOMER["fields"] if field["name"] != "phone"]
+        theirs = {**CUSTOMER, "name": "com.shop.Buyer", "fields": [*fields, {"name": "vip", **VIP, **more}]}
+        learned = learned_from("customer", contract, 7, theirs)
+        return Bench(rules=rules_of({**map_texts(), LEARNED: written_down([learned])}, 1))
+
+    def change(self, bench: Bench, event: str, vip: bool | None, **values: Any) -> Record:
+        told = {"customer_id": "C-1", "name": "Ada", "email": "a", "credit_limit": None, **values, "vip": vip}
+        return bench.upsert("crm", event, {}, value=written(bench, 7, told))
+
+    def test_it_is_read_and_never_written(self) -> None:
+        bench = self.bench()
+        seen = see(bench, self.change(bench, "seq:0:01", None))
+        assert seen.outcome == "accepted" and seen.after.value.startswith(frame(100))
+        assert bench.values() == {"customer_id": "C-1"} | ADA | {"phone": None}
+
+    def test_a_field_more_is_held_alone(self) -> None:
+        bench = self.bench()
+        see(bench, self.change(bench, "seq:0:01", None))
+        seen = see(bench, self.change(bench, "seq:0:02", True, name="Eve"))
+        assert (seen.outcome, seen.reason) == ("partly_accepted", "unknown_field")
+        assert bench.values()["name"] == "Eve" and "vip" not in bench.values()
+        (case,) = seen.to(Destination.QUARANTINE)
+        (shown,) = [verdict for verdict in case["verdicts"] if verdict["field"] == "vip"]
+        assert (shown["verdict"], shown["owner"]) == ("held", None)
+        assert shown["attempted"] is None, "nobody has said whether it is secret"
+        assert case["value"].startswith(frame(7)), "with its bytes (I6)"
+
+    def test_a_field_more_that_is_null_is_nothing(self) -> None:
+        bench = self.bench()
+        assert see(bench, self.change(bench, "seq:0:01", None)).outcome == "accepted"
+        assert see(bench, self.change(bench, "seq:0:02", None, name="Eve")).outcome == "accepted"
+
+    def test_of_a_record_that_is_not_there_yet_it_is_held_as_well(self) -> None:
+        bench = self.bench()
+        seen = see(bench, self.change(bench, "seq:0:01", True))
+        assert seen.outcome == "partly_accepted" and bench.values()["name"] == "Ada"
+
+    def test_a_field_it_lacks_is_not_told_as_null(self) -> None:
+        bench = self.bench()
+        see(bench, bench.upsert("crm", "seq:0:01", ADA))
+        see(bench, self.change(bench, "seq:0:02", None, name="Eve"))
+        assert bench.values()["phone"] == "1"
+
+    def test_a_field_more_stops_no_input(self) -> None:
+        bench = self.bench()
+        see(bench, self.change(bench, "seq:0:01", None))
+        for number in range(2, 9):
+            record = self.change(bench, f"seq:0:{number:02}", True, name=f"Eve {number}")
+            assert see(bench, record).judged.watches["changes.crm.customer/0"].held == 0
+
+
+class TestAFieldUnderAnotherName:
+    """A version may call a field otherwise and say so; who writes the version before tells it all the same."""
+
+    def test_it_is_told(self) -> None:
+        renamed = [
+            {**field, "name": "mail", "aliases": ["email"]} if field["name"] == "email" else field
+            for field in CUSTOMER["fields"]
+        ]
+        document = object_document(fields={"credit_limit": {"system_of_record": "erp"}})
+        bench = Bench(rules=rules_of(map_texts(document, [CUSTOMER, {**CUSTOMER, "fields": renamed}]), 1))
+        see(
+            bench,
+            bench.upsert("crm", "seq:0:01", {}, value=written(bench, 100, {"customer_id": "C-1"} | ADA)),
+        )
+        assert bench.values()["mail"] == "a"
+
+
+class TestSchemasNamedByAHeader:
+    """Wire format V1: what goes on, and what is held, has the prefix all the same."""
+
+    def bench(self) -> Bench:
+        texts = map_texts()
+        listed = json.loads(texts["registry.json"])
+        listed["schemas"][0]["guid"] = guid_text(GUID)
+        return Bench(rules=rules_of(texts | {"registry.json": json.dumps(listed)}, 1))
+
+    def record(self, bench: Bench, system: str, event: str, named: bytes, **values: Any) -> Record:
+        record = bench.upsert(system, event, {**ADA, **values})
+        record.value = (record.value or b"")[5:]
+        return header(record, SCHEMA_HEADER, named)
+
+    def test_it_is_judged_as_any_other(self) -> None:
+        bench = self.bench()
+        prefixed = bench.upsert("crm", "seq:0:01", ADA).value
+        seen = see(bench, self.record(bench, "crm", "seq:0:01", b"\x01" + GUID))
+        assert seen.outcome == "accepted" and seen.after.value == prefixed
+        assert SCHEMA_HEADER not in dict(seen.revisions[0][1].headers)
+        assert see(bench, self.record(bench, "erp", "seq:0:01", frame(100))).outcome == "echo"
+
+    def test_held_it_can_be_judged_again(self) -> None:
+        bench = self.bench()
+        see(bench, bench.upsert("crm", "seq:0:01", ADA))
+        seen = see(bench, self.record(bench, "erp", "seq:0:01", b"\x01" + GUID, name="Eve"))
+        (case,) = seen.to(Destination.QUARANTINE)
+        assert case["value"].startswith(frame(100)) and SCHEMA_HEADER not in case["headers"]
+
+    @pytest.mark.parametrize(
+        ("named", "reason"),
+        [(b"\x01" + bytes(16), "unknown_schema"), (frame(999), "unknown_schema"), (b"\x01", "unreadable")],
+    )
+    def test_what_it_does_not_name_well_is_held_as_it_came(self, named: bytes, reason: str) -> None:
+        bench = self.bench()
+        record = self.record(bench, "crm", "seq:0:01", named)
+        seen = see(bench, record)
+        (case,) = seen.to(Destination.QUARANTINE)
+        assert seen.reason == reason and case["value"] == record.value
+        assert case["headers"][SCHEMA_HEADER] == named
+
+    def test_a_delete_needs_no_schema(self) -> None:
+        bench = self.bench()
+        see(bench, bench.upsert("crm", "seq:0:01", ADA))
+        assert see(bench, header(bench.delete("crm", "seq:0:02"), SCHEMA_HEADER, b"")).outcome == "accepted"
+
+    def test_bytes_that_only_look_prefixed_are_not_taken_for_it(self) -> None:
+        """A bare datum may begin as a prefix does: then the header counts, on the short way as well."""
+        bench = self.bench()
+        record = header(bench.upsert("crm", "seq:0:01", ADA), SCHEMA_HEADER, frame(100))
+        assert see(bench, record).reason == "unreadable"
 
 
 def test_the_registry_of_these_tests_is_a_registry() -> None:

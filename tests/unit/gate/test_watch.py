@@ -49,6 +49,19 @@ def test_a_step_in_what_is_held_pauses_the_system_and_names_the_map() -> None:
         encoded(outgoing)
 
 
+def test_a_field_more_beside_others_pauses_nobody() -> None:
+    bench = Bench()
+    good(bench, HUNDRED)
+    for number in range(HUNDRED):
+        seen = bench.see(
+            bench.upsert(
+                "crm", f"seq:0:{1000 + number:06}", {"name": f"N{number}"}, fields=["name", "nonsense"]
+            )
+        )
+        assert seen.outcome == "partly_accepted" or seen.reason == "unknown_field"
+    assert not paused(bench)
+
+
 def test_a_paused_system_is_not_paused_again() -> None:
     bench = Bench()
     good(bench, HUNDRED)

@@ -31,7 +31,7 @@ def documents(**changed: Any) -> dict[str, str]:
 
 
 def loaded(**changed: Any) -> OwnershipMap:
-    return load_map(documents(**changed), {"customer": FIELDS}, version=7)
+    return load_map(documents(**changed), {"customer": dict.fromkeys(FIELDS)}, version=7)
 
 
 def customer(**changed: Any) -> ObjectMap:
@@ -40,7 +40,7 @@ def customer(**changed: Any) -> ObjectMap:
 
 def codes(texts: dict[str, str]) -> list[str]:
     with pytest.raises(MapRefused) as refused:
-        load_map(texts, {"customer": FIELDS}, version=1)
+        load_map(texts, {"customer": dict.fromkeys(FIELDS)}, version=1)
     assert refused.value.code == "map.refused" and all(
         str(f) in str(refused.value) for f in refused.value.findings
     )
@@ -55,6 +55,14 @@ def test_who_owns_what() -> None:
     assert entry.writers == {"crm", "erp"} and entry.systems == {"crm", "erp", "billing"}
 
 
+def test_what_a_field_is_is_said_by_its_contract_or_by_the_map() -> None:
+    contracts = {"customer": {**dict.fromkeys(FIELDS), "email": "pii", "phone": "pii"}}
+    texts = documents(fields={"email": {"class": "pii"}, "credit_limit": {"class": "internal"}})
+    found = load_map(texts, contracts, version=1).objects["customer"]
+    assert found.classes == {"email": "pii", "phone": "pii", "credit_limit": "internal"}
+    assert found.fields == FIELDS
+
+
 def test_the_key_belongs_to_the_system_that_creates() -> None:
     # otherwise nobody could ever create a record
     entry = customer(create="erp", fields={})
@@ -67,7 +75,7 @@ def test_who_reads_what() -> None:
     texts = documents(systems=systems) | {
         "systems.yaml": yaml.safe_dump(systems_document(names=("crm", "erp", "billing", "ghost")))
     }
-    entry = load_map(texts, {"customer": FIELDS}, version=1).objects["customer"]
+    entry = load_map(texts, {"customer": dict.fromkeys(FIELDS)}, version=1).objects["customer"]
     assert entry.readers == {"crm": None, "erp": None, "billing": {"name"}}, "an owner reads everything"
     assert entry.readable("crm") == set(FIELDS) and entry.readable("billing") == {"name"}
     assert entry.readable("ghost") == entry.readable("stranger") == frozenset()  # I7
@@ -151,7 +159,9 @@ def test_what_each_system_may_do_on_kafka() -> None:
         "systems.yaml": yaml.safe_dump(systems_document(names=("crm", "erp", "billing", "ghost")))
     }
     nothing = {
-        g.purpose for g in grants(load_map(idle, {"customer": FIELDS}, version=1)) if g.system == "ghost"
+        g.purpose
+        for g in grants(load_map(idle, {"customer": dict.fromkeys(FIELDS)}, version=1))
+        if g.system == "ghost"
     }
     assert nothing == {Purpose.REFUSALS, Purpose.PROPOSALS, Purpose.ACKNOWLEDGEMENTS}
     assert Grant("billing", Operation.READ, Purpose.REFUSALS) in found

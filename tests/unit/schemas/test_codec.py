@@ -6,13 +6,15 @@ from decimal import Decimal
 
 import pytest
 
-from schemas.codec import VALUE_LENGTH_MAX, Codec, frame, schema_id_of
+from schemas.codec import VALUE_LENGTH_MAX, Codec, frame, guid_of, guid_text, schema_id_of
 from schemas.contract import make_contract
 from schemas.errors import UnknownSchemaId, UnreadableValue
 from tests.gate_parts import CUSTOMER, MONEY
 
 OLD = {**CUSTOMER, "fields": [f for f in CUSTOMER["fields"] if f["name"] != "phone"]}
-CODEC = Codec({100: make_contract(OLD, 100).schema, 101: make_contract(CUSTOMER, 101).schema})
+GUID = guid_of("89791762-2336-4186-9674-299b90a802e2")
+"""That of the examples in the tests of Confluent's own clients, whose header begins 01 89 79 17 62."""
+CODEC = Codec({100: make_contract(OLD, 100).schema, 101: make_contract(CUSTOMER, 101).schema}, {GUID: 101})
 ADA = {"customer_id": "C-1", "name": "Ada", "email": None, "phone": None, "credit_limit": Decimal("1.50")}
 
 
@@ -21,6 +23,25 @@ def test_what_is_written_is_read() -> None:
     assert value.startswith(frame(101)) and schema_id_of(value) == 101
     assert CODEC.decode(value) == ADA
     assert CODEC.decode(value, {101}) == ADA
+
+
+def test_a_header_may_name_the_schema() -> None:
+    value = CODEC.encode(101, ADA)
+    assert CODEC.prefixed(b"\x01" + GUID, value[5:]) == value
+    assert CODEC.prefixed(value[:5], value[5:]) == value
+    for named in (b"", b"\x01", b"\x00" * 6, b"\x02" + GUID, b"\x01" + GUID + b"\x00"):
+        with pytest.raises(UnreadableValue, match=f"of {len(named)} bytes is neither"):
+            CODEC.prefixed(named, value[5:])
+    with pytest.raises(UnknownSchemaId, match=r"GUID 0{8}-.* is not in the registry.*`guid`"):
+        CODEC.prefixed(b"\x01" + bytes(16), value[5:])
+
+
+def test_a_guid_is_written_one_way() -> None:
+    text = "89791762-2336-4186-9674-299b90a802e2"
+    assert GUID.hex().startswith("89791762") and guid_text(GUID) == text == guid_text(guid_of(text.upper()))
+    for wrong in ("", "8979", text[:-1], text.replace("-", ""), text[:-1] + "x", f"-{text[1:]}"):
+        with pytest.raises(ValueError, match=r"GUID|hexadecimal"):
+            guid_of(wrong)
 
 
 def test_an_older_value_is_read_as_the_contract_in_force_has_it() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from schemas.contract import make_contract
 from schemas.describe import difference, in_words, markdown
 from schemas.errors import ContractRefused, ContractsClash
 from schemas.register import faults, first_version, with_version
@@ -45,6 +46,20 @@ def test_a_first_version_has_a_key_that_is_never_null() -> None:
     for wrong in ("total", "total:euro", "Total:money", "to tal:money", ":money"):
         with pytest.raises(ContractRefused, match=r"no field with its kind.*kinds are text, number"):
             first_version("order", "order_id", [wrong], "")
+
+
+def test_a_contract_says_what_its_fields_are() -> None:
+    document = first_version("buyer", "buyer_id", ["email:text:pii", "since:date"], "Who buys.")
+    assert make_contract(document, 100).classes == {"email": "pii"}
+    assert "| email | text, or nothing | pii |" in markdown("buyer", 1, 100, document, {})
+    with pytest.raises(ContractRefused, match=r"buyer\.email: 'private' is no class.*pii, secret"):
+        first_version("buyer", "buyer_id", ["email:text:private"], "")
+    open_now = first_version("buyer", "buyer_id", ["email:text:public", "since:date"], "Who buys.")
+    (change,) = difference((1, document), (2, open_now)).changes
+    assert (change.field, change.detail) == ("email", "class pii becomes public")
+    odd = {**document, "fields": [{**told, "class": ["pii"]} for told in document["fields"]]}
+    with pytest.raises(ContractRefused, match="is no class"):
+        make_contract(odd, 100)
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,15 @@ from typing import Any
 
 import pytest
 
+from schemas.codec import guid_of
 from schemas.errors import RegistryBroken
 from schemas.registry import FileRegistry, canonical_digest, envelopes, read_folder
 from tests.gate_parts import CUSTOMER, registry_document
 
 PHONELESS = {**CUSTOMER, "fields": [f for f in CUSTOMER["fields"] if f["name"] != "phone"]}
+
+
+GUID = "89791762-2336-4186-9674-299b90a802e2"
 
 
 def listed(*entries: dict[str, Any]) -> dict[str, str]:
@@ -31,6 +35,11 @@ def test_versions_of_a_contract() -> None:
     assert registry.ids("customer") == {100, 101}
     assert registry.contract("customer").schema_id == 101
     assert registry.latest("customer").version == 2
+
+
+def test_a_schema_may_have_a_guid() -> None:
+    found = FileRegistry(documents=listed({"guid": GUID})).latest("customer")
+    assert found.guid == guid_of(GUID) and FileRegistry(documents=listed({})).latest("customer").guid is None
 
 
 def test_a_folder_is_read(tmp_path: Path) -> None:
@@ -60,6 +69,12 @@ def test_a_subject_that_nobody_registered() -> None:
         (listed({"sha256": canonical_digest(PHONELESS)}), "changed under id 100"),
         (listed({}, {"version": 2}), "gives one id to two schemas"),
         (listed({}, {"id": 101}), "gives one version of a subject to two schemas"),
+        (listed({"guid": "8979"}), "cannot be read"),
+        (listed({"guid": 7}), "cannot be read"),
+        (
+            listed({"guid": GUID}, {"guid": GUID, "id": 101, "version": 2}),
+            "one GUID is given to ids 100 and 101",
+        ),
         (listed({"id": 99}), "id 99 of subject customer is taken"),
         (listed({"id": 3}), "id 3 of subject customer is taken"),
     ],

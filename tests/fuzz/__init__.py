@@ -1,0 +1,1 @@
+"""Bytes that nobody sensible would send, by the million: each is judged, held with its bytes, and harms nobody."""

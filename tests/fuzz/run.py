@@ -1,0 +1,109 @@
+"""Judges hostile records one by one, and looks at what became of each, how long it took and what it held."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import resource
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+
+from broker.gate.outgoing import Destination
+from broker.rules import rules_of
+from schemas.codec import VALUE_LENGTH_MAX
+from tests.fuzz.hostile import RICH, Hostile
+from tests.gate_parts import Bench, Record, encoded, map_texts
+
+CPU_MS_MAX, EXTRA_MIB_MAX = 50.0, 64.0
+LIFE = 400
+"""Records after which everything begins anew, so that no input profits from what others left."""
+HELD = ("unreadable", "quarantined")
+
+
+@dataclass
+class Report:
+    """What was seen."""
+
+    inputs: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    slowest_ms: float = 0.0
+    extra_mib: float = 0.0
+    faults: list[str] = field(default_factory=list)
+
+
+def fuzz(seed: int, inputs: int, said: Callable[[int], None] = lambda _: None) -> Report:
+    """Judge so many; `said` hears how many were judged by then. The same seed gives the same records."""
+    report, rules = Report(), rules_of(map_texts(contracts=[RICH]), 1)
+    gc.disable()  # as the gate does between batches
+    try:
+        for life in range(-(-inputs // LIFE)):
+            bench = Bench(rules=rules)
+            hostile = Hostile(bench, seed * 1_000_003 + life)
+            for number in range(4):
+                assert bench.see(hostile.good("crm", f"C-{number}")).outcome == "accepted"
+            for _ in range(min(LIFE, inputs - report.inputs)):
+                _judge(report, bench, hostile.record(), f"seed {seed}, life {life}")
+            gc.collect()
+            said(report.inputs)
+    finally:
+        gc.enable()
+    return report
+
+
+def in_parts(seed: int, inputs: int, parts: int) -> Report:
+    """The same in so many processes, with seeds that follow each other."""
+    whole = Report()
+    with ProcessPoolExecutor(parts) as processes:
+        for part in processes.map(fuzz, range(seed, seed + parts), [inputs // parts] * parts):
+            whole.inputs += part.inputs
+            whole.outcomes += part.outcomes
+            whole.slowest_ms = max(whole.slowest_ms, part.slowest_ms)
+            whole.extra_mib = max(whole.extra_mib, part.extra_mib)
+            whole.faults += part.faults
+    return whole
+
+
+def _judge(report: Report, bench: Bench, record: Record, where: str) -> None:
+    report.inputs += 1
+    before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    try:
+        seen = bench.see(record)
+        for outgoing, _ in seen.judged.outgoing:
+            encoded(outgoing)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it would have stopped a slot
+        report.faults.append(f"{where}, input {report.inputs}: {type(error).__name__}: {error}"[:300])
+        return
+    took_ms = 1000 * (time.process_time() - began)
+    extra_mib = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    report.slowest_ms, report.extra_mib = max(report.slowest_ms, took_ms), max(report.extra_mib, extra_mib)
+    report.outcomes[seen.outcome] += 1
+    place = f"{where}, input {report.inputs} ({seen.outcome} {seen.reason}, {len(record.value or b'')} bytes)"
+    if took_ms > CPU_MS_MAX:
+        report.faults.append(f"{place}: {took_ms:.0f} ms")
+    if extra_mib > EXTRA_MIB_MAX:
+        report.faults.append(f"{place}: {extra_mib:.0f} MiB more")
+    if sum(seen.judged.account.values()) != 1:
+        report.faults.append(f"{place}: outcomes {dict(seen.judged.account)}")
+    if seen.outcome in HELD and not _kept(seen.to(Destination.QUARANTINE), record):
+        report.faults.append(f"{place}: held without its bytes")
+
+
+def _kept(cases: list[dict[str, object]], record: Record) -> bool:
+    """Whether a case holds the record's bytes, or names them where they are too large."""
+    value = record.value
+    digest = hashlib.sha256(value).digest() if value is not None else b""
+    for case in cases:
+        large = value is not None and len(value) > VALUE_LENGTH_MAX
+        held = case["value"] is None and case["by_reference"] if large else case["value"] == value
+        if (held and case["sha256"] == digest) or _prefixed(case, record):
+            return True
+    return False
+
+
+def _prefixed(case: dict[str, object], record: Record) -> bool:
+    """A value whose schema stood in a header is held with the prefix instead."""
+    held = case["value"]
+    return isinstance(held, bytes) and record.value is not None and held[5:] == record.value
