@@ -14,8 +14,8 @@ from schemas.codec import FRAME_LENGTH
 from schemas.contract import AvroSchema
 from schemas.errors import UnreadableValue
 
-PARTS_MAX = 50_000
-"""Values in the lists and maps of one datum: a list of 5,000 records of 10 fields."""
+PARTS_MAX = 10_000
+"""Values in the lists and maps of one datum: a list of 1,000 records of 10 fields."""
 DECIMAL_BYTES_MAX = 64
 _INT, _LONG = (5, 0x0F), (10, 0x01)
 """Bytes of the longest zigzag varint, and its greatest last byte."""

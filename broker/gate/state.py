@@ -17,6 +17,8 @@ RECENT_USUAL = 16
 RECENT_BUSY_MS = 600_000
 """The newest 16 replaced values of a record count, and of one edited in quick succession all of the last ten minutes,
 64 at most: a system that polls sends back what it was given dozens of edits ago."""
+RECENT_BYTES = 65_536
+"""Where the values are large, as many as this, and the newest in any case: each is decoded."""
 RECENT_MS = 3_600_000
 """Replaced values are kept for an hour. `min.compaction.lag.ms` keeps them in the log for a day longer, so
 that a rebuilt slot knows the same ones. They tell a late echo from a violation (decision 0004)."""
@@ -166,10 +168,13 @@ def lately(state: RecordState, gate_time_ms: int) -> Iterator[Replaced]:
 
     What a slot remembers must not depend on when it was opened, nor on what is kept elsewhere (I5).
     """
+    looked_at = 0
     for number, entry in enumerate(islice(chain(reversed(state.recent), state.older), RECENT_MAX)):
-        age_ms = gate_time_ms - entry[0]
+        age_ms, looked_at = gate_time_ms - entry[0], looked_at + len(entry[1])
         if number >= RECENT_USUAL and age_ms >= RECENT_BUSY_MS:
             return  # those before it would be a look-up on disk each
+        if number > 0 and looked_at > RECENT_BYTES:
+            return
         if age_ms < RECENT_MS:
             yield entry
 

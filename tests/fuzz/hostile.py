@@ -168,17 +168,19 @@ class Hostile:
 
     def _large(self, record: Record) -> None:
         """Longer than is read; or a list, spelled as it should be, of as many records as there is room for."""
-        count = self._dice.choice((0, 1_000, 20_000, 100_000, 500_000))
+        count = self._dice.choice((0, 1_000, 4_900, 20_000, 100_000, 400_000))
         if count == 0:
             record.value = frame(100) + self._dice.choice((b"\x00", b"\x02x", b"\xff")) * (
                 VALUE_LENGTH_MAX // 2 + 10
             )
             return
-        grammar, key = Grammar(self._dice, 0.0), record.key or b""
-        boxes = varint(count) + b"\x02\x00" * count + b"\x00"
-        made = {"customer_id": varint(len(key)) + key, "boxes": boxes}
-        fields = self._contract.schema["fields"]
-        record.value = frame(100) + b"".join(made.get(f["name"]) or grammar.datum(f["type"]) for f in fields)
+        made = self.good("crm", "C-1", boxes=[{"w": 1, "h": None}] * count)
+        record.topic, record.key, record.value, record.headers = (
+            made.topic,
+            made.key,
+            made.value,
+            made.headers,
+        )
 
     def _value(self, record: Record) -> None:
         value, dice = bytearray(record.value or b""), self._dice

@@ -9,6 +9,7 @@ import pytest
 from broker.gate.fields import Earlier, Standing, same, standing
 from broker.gate.state import (
     RECENT_BUSY_MS,
+    RECENT_BYTES,
     RECENT_MAX,
     RECENT_MS,
     RECENT_USUAL,
@@ -92,6 +93,14 @@ def test_of_a_record_edited_in_quick_succession_more_counts_for_a_while() -> Non
     assert len(looked_at) == RECENT_USUAL + 1, "nobody looks further"
     known = list(lately(RecordState(recent=recent), RECENT_BUSY_MS + 30_000))
     assert [value for _, value in known] == [b"%d" % number for number in range(49, 30, -1)]
+
+
+def test_of_large_values_fewer_count() -> None:
+    large = b"x" * (RECENT_BYTES // 4)
+    recent = tuple((number, large) for number in range(9))
+    assert len(list(lately(RecordState(recent=recent), 100))) == 4
+    whole = ((1, b"small"), (2, large * 8))
+    assert list(lately(RecordState(recent=whole), 100)) == [(2, large * 8)], "the newest in any case"
 
 
 def test_the_longest_pause_is_an_hour() -> None:
