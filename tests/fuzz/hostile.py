@@ -174,7 +174,7 @@ class Hostile:
                 VALUE_LENGTH_MAX // 2 + 10
             )
             return
-        made = self.good("crm", "C-1", boxes=[{"w": 1, "h": None}] * count)
+        made = self.good(self._dice.choice(("crm", "billing")), "C-1", boxes=[{"w": 1, "h": None}] * count)
         record.topic, record.key, record.value, record.headers = (
             made.topic,
             made.key,
