@@ -31,6 +31,7 @@ from broker.store.trail import attempts_of
 from schemas.codec import guid_text, named_schema
 from schemas.errors import SchemaError
 from schemas.learned import LEARNED, LEARNED_MAX, Learned, learned_from, read_learned, written
+from schemas.registry import FileRegistry
 from schemas.remote import RegistryAway, RemoteRegistry, SchemaName
 
 LEARN_EVERY_S = 2.0
@@ -40,8 +41,8 @@ ASKED_MAX, REDRIVEN_MAX = 200, 5_000
 """In one look."""
 BY = "control"
 NOTE = "Its schema is known since."
-INTERRUPTIONS = (KafkaError, KafkaRefused, StoreUnavailableError, RegistryAway, OSError, TimeoutError)
-"""What comes and goes by itself."""
+INTERRUPTIONS = (KafkaError, KafkaRefused, StoreUnavailableError, SchemaError, OSError, TimeoutError)
+"""What comes and goes by itself, or with another map: somebody may publish one meanwhile."""
 
 
 class Learner:
@@ -85,14 +86,17 @@ class Learner:
         if not samples:
             return
         newest = await asyncio.to_thread(newest_map, self._access)
-        rules = rules_of(newest.documents, newest.version)
+        rules, known = rules_of(newest.documents, newest.version), read_learned(newest.documents, LEARNED)
         readable = [case for case in samples if _readable(rules, case)]
         for case in readable:
             await self._judge_again(case)
-        new, away = await self._asked([case for case in samples if case not in readable], rules)
+        unknown = [case for case in samples if case not in readable]
+        new, away = await self._asked(unknown, rules, dict(newest.documents), known)
         if new:
-            known = read_learned(newest.documents, LEARNED)
-            await asyncio.to_thread(self._publish, dict(newest.documents), [*known, *new])
+            documents = {**newest.documents, LEARNED: written([*known, *new])}
+            version = await asyncio.to_thread(publish_map, self._access, documents, BY)
+            ids = ", ".join(str(one.schema_id) for one in new)
+            telemetry.log("registry.schemas_learned", ids=ids, map_version=version)
         if away is not None:
             raise away
 
@@ -100,27 +104,31 @@ class Learner:
         with reading(self._engine) as connection:
             return of_each_detail(connection, Reason.UNKNOWN_SCHEMA.code, ASKED_MAX)
 
-    async def _asked(self, samples: list[Case], rules: Rules) -> tuple[list[Learned], RegistryAway | None]:
-        """What can be learned, and why no more was asked for."""
-        found: dict[int, Learned] = {}
+    async def _asked(
+        self, samples: list[Case], rules: Rules, documents: dict[str, str], known: list[Learned]
+    ) -> tuple[list[Learned], RegistryAway | None]:
+        """What can be learned, and why no more was asked for. `documents`, `known`: the map in force."""
+        found: list[Learned] = []
         for case in samples:
             name, reader = named_schema(case.headers.items(), case.value), rules.readers.get(case.object)
-            if name is None or reader is None or len(found) >= LEARNED_MAX:
+            if name is None or reader is None or len(known) + len(found) >= LEARNED_MAX:
                 continue
             if self._refused.get((case.object, name)) == rules.ownership_map.version:
                 continue
             try:
                 said = await self._registry.schema(name)
-                if said is not None:
-                    learned = learned_from(
-                        case.object, reader.contract, said.schema_id, said.document, said.guid
-                    )
-                    found[said.schema_id] = learned
+                if said is None:
+                    continue
+                learned = learned_from(case.object, reader.contract, said.schema_id, said.document, said.guid)
+                text = written([*known, *found, learned])
+                FileRegistry(documents={**documents, LEARNED: text}, own=False)  # its id may be taken
             except RegistryAway as away:
-                return list(found.values()), away
+                return found, away
             except SchemaError as error:
                 self._refuse(case.object, name, rules.ownership_map.version, error)
-        return list(found.values()), None
+            else:
+                found.append(learned)
+        return found, None
 
     def _refuse(self, object_name: str, name: SchemaName, version: int, error: SchemaError) -> None:
         self._refused[object_name, name] = version
@@ -128,16 +136,6 @@ class Learner:
         telemetry.log(
             "registry.schema_refused", level="warning", object=object_name, schema=schema, why=str(error)
         )
-
-    def _publish(self, documents: dict[str, str], learned: list[Learned]) -> None:
-        try:
-            version = publish_map(self._access, {**documents, LEARNED: written(learned)}, BY)
-        except SchemaError as error:  # an id that is taken: none of them, until somebody has looked
-            for one in learned:
-                self._refuse(one.subject, one.schema_id, version=0, error=error)
-            return
-        ids = ", ".join(str(one.schema_id) for one in learned)
-        telemetry.log("registry.schemas_learned", ids=ids, map_version=version)
 
     async def _judge_again(self, sample: Case) -> None:
         """Everything that is held like the sample, oldest first; then the system goes on, if it was paused for it."""
