@@ -141,7 +141,8 @@ class FileRegistry:
         for learned in read_learned(documents, origin):
             if learned.schema_id in self._by_id or learned.schema_id in self._learned:
                 msg = f"learned id {learned.schema_id} of subject {learned.subject} is taken"
-                raise RegistryBroken(msg)
+                remedy = "If it is the same schema, write its `guid` beside the id in registry.json; else they clash."
+                raise RegistryBroken(msg, remedy)
             self._learned[learned.schema_id] = learned
 
     @property
