@@ -25,15 +25,27 @@ API = "/apis/ccompat/v7"
 START_S = 120.0
 
 
+URL = f"{MAVEN}/io/apicurio/apicurio-registry-app/{VERSION}/{NAME}"
+
+
+def to_be_had() -> bool:
+    """Whether it is here, or can be fetched."""
+    if (CACHE / VERSION / "quarkus-run.jar").exists():
+        return True
+    try:
+        return httpx2.head(URL, timeout=20, follow_redirects=True).status_code == httpx2.codes.OK
+    except httpx2.HTTPError:
+        return False
+
+
 def fetched() -> Path:
     """The unpacked registry, fetched and verified if need be (158 MB). Raises httpx2.HTTPError, ValueError."""
     folder = CACHE / VERSION
     if not (folder / "quarkus-run.jar").exists():
         CACHE.mkdir(parents=True, exist_ok=True)
         archive, digest = CACHE / NAME, hashlib.sha256()
-        url = f"{MAVEN}/io/apicurio/apicurio-registry-app/{VERSION}/{NAME}"
         with (
-            httpx2.stream("GET", url, timeout=60, follow_redirects=True) as answer,
+            httpx2.stream("GET", URL, timeout=60, follow_redirects=True) as answer,
             archive.open("wb") as file,
         ):
             answer.raise_for_status()
@@ -41,7 +53,7 @@ def fetched() -> Path:
                 digest.update(piece)
                 file.write(piece)
         if digest.hexdigest() != SHA256:
-            msg = f"{url} is not what was expected: sha256 {digest.hexdigest()}"
+            msg = f"{URL} is not what was expected: sha256 {digest.hexdigest()}"
             raise ValueError(msg)
         with tarfile.open(archive) as files:
             files.extractall(folder, filter="data")

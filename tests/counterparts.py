@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import sys
 
+from tests import apicurio
+
 COUNTERPARTS = {
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
     "javac": ("javac",),
@@ -13,9 +15,11 @@ COUNTERPARTS = {
 
 def main() -> int:
     absent = [name for name, programs in COUNTERPARTS.items() if not any(map(shutil.which, programs))]
+    if not apicurio.to_be_had():
+        absent.append("Apicurio Registry (Maven)")
     for name in absent:
         print(f"ABSENT COUNTERPART: {name}: what needs it is not tested here", flush=True)
-    print(f"counterparts: {len(COUNTERPARTS) - len(absent)} present, {len(absent)} absent", flush=True)
+    print(f"counterparts: {len(COUNTERPARTS) + 1 - len(absent)} present, {len(absent)} absent", flush=True)
     return 0
 
 
