@@ -22,13 +22,23 @@ from rocksdict import (
     WriteBufferManager,
 )
 
-CACHE_BYTES = 32 * 1024 * 1024
+FULL_SIZE_AT = 600_000
+"""Values that a worker keeps in memory for which cache and buffers have their full size; for fewer they are smaller."""
+CACHE_BYTES, CACHE_BYTES_MIN = 32 * 1024 * 1024, 2 * 1024 * 1024
 WRITE_BUFFER_BYTES = 8 * 1024 * 1024
-WRITE_BUFFERS_BYTES = 64 * 1024 * 1024
+WRITE_BUFFERS_BYTES, WRITE_BUFFERS_BYTES_MIN = 64 * 1024 * 1024, 8 * 1024 * 1024
 BLOOM_BITS = 10
 LEAVING_S, LOOK_AGAIN_S = 3.0, 0.05
 """For a worker of this machine to close a slot that it has lost; to read all of its log instead would take longer."""
 _REPLACED = "replaced"
+
+
+def sized(values: int) -> None:
+    """Give cache and buffers of this worker the size that goes with so many values in memory."""
+    blocks, buffers = _shared()
+    share = min(values / FULL_SIZE_AT, 1.0)
+    blocks.set_capacity(max(CACHE_BYTES_MIN, int(CACHE_BYTES * share)))
+    buffers.set_buffer_size(max(WRITE_BUFFERS_BYTES_MIN, int(WRITE_BUFFERS_BYTES * share)))
 
 
 def batch() -> Any:

@@ -22,6 +22,7 @@ from mode import Service
 
 from broker import topics
 from broker.access import KafkaAccess
+from broker.lane import rocks
 from broker.lane.boot import cluster, environment
 from broker.lane.cycles import look_for_all_cycles
 from broker.lane.disk import StatesOnDisk
@@ -77,6 +78,7 @@ class Lane(Service):
         self._seats = Seats(folder, GROUP)
         self._states_folder = folder / "state"
         self._room = Room(states_in_memory)
+        rocks.sized(states_in_memory)
         self._turns = Turns()
         self._access = access
         self._slot_count = slots

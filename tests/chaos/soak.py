@@ -33,7 +33,7 @@ SAMPLE_S, SAY_S = 10.0, 30.0
 WARM_S, WARM_SHARE, LEAST_S = (60.0, 600.0), 1 / 6, 60.0
 """A worker warms up for a sixth of the soak, within these bounds; what follows must be as long as `LEAST_S`."""
 STATES_IN_MEMORY = 20_000
-"""Filled before a worker is warm, as are RocksDB's buffers of 96 MiB: after that nothing has a reason to grow."""
+"""Filled before a worker is warm, as are RocksDB's cache and buffers, which it sizes: nothing has a reason to grow."""
 RAMP_CHANGES, SHARE_OF_PEAK = 200_000, 0.5
 """Four of each record: with fewer, little is remembered of it, and a foreign write is cheaper than it will be."""
 REST_S = 1800.0
