@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,6 +39,9 @@ def test_a_small_worker_holds_no_more_than_it_may(tmp_path: Path) -> None:
     for number in range(40):
         for place in range(0, 1_000, 7):
             assert database.get(b"%d/%d" % (number, place)) is not None
-    assert blocks.get_usage() <= 1.5 * rocks.CACHE_BYTES_MIN, blocks.get_usage()
-    assert buffers.get_usage() <= 1.5 * rocks.WRITE_BUFFERS_BYTES_MIN, buffers.get_usage()
+    held = {"blocks": (blocks, rocks.CACHE_BYTES_MIN), "buffers": (buffers, rocks.WRITE_BUFFERS_BYTES_MIN)}
+    deadline = time.monotonic() + 20  # buffers are written to files by threads of their own
+    while any(part.get_usage() > 1.5 * limit for part, limit in held.values()):
+        assert time.monotonic() < deadline, {name: part.get_usage() for name, (part, _) in held.items()}
+        time.sleep(0.1)
     database.close()
