@@ -53,6 +53,8 @@ class Learner:
         self._access = access
         self._registry = registry
         self._sender = KafkaSender(access)
+        self._rules: Rules | None = None
+        """Of the newest map, compiled once: an id that stays unknown is looked at for as long as its case is open."""
         self._refused: dict[tuple[str, SchemaName], int] = {}
         """(object, schema) that the contract in force could not read, to the map version of then."""
         self._sent_ms: dict[str, int] = {}
@@ -86,11 +88,15 @@ class Learner:
         if not samples:
             return
         newest = await asyncio.to_thread(newest_map, self._access)
-        rules, known = rules_of(newest.documents, newest.version), read_learned(newest.documents, LEARNED)
-        readable = [case for case in samples if _readable(rules, case)]
-        for case in readable:
-            await self._judge_again(case)
-        unknown = [case for case in samples if case not in readable]
+        if self._rules is None or self._rules.ownership_map.version != newest.version:
+            self._rules = rules_of(newest.documents, newest.version)
+        rules, known = self._rules, read_learned(newest.documents, LEARNED)
+        unknown = []
+        for case in samples:
+            if _readable(rules, case):
+                await self._judge_again(case)
+            else:
+                unknown.append(case)
         new, away = await self._asked(unknown, rules, dict(newest.documents), known)
         if new:
             documents = {**newest.documents, LEARNED: written([*known, *new])}

@@ -186,9 +186,8 @@ def publish_map(
         before = newest_map(access, offset) if offset else newest
         if before.version == newest.version:
             return newest.version + 1
-        newest = (
-            before  # published at the same moment, and in force: this one bears the same number, and is not
-        )
+        # Another was published at the same moment, and is in force: this one bears the same number, and is not.
+        newest = before
 
 
 def _published(access: KafkaAccess, version: int, documents: Mapping[str, str], by: str) -> int:
