@@ -137,6 +137,8 @@ def _sized(longest: int | None) -> _Step:
         size, at = _count(value, at)
         if longest is not None and size > longest:
             raise _Misspelled(f"a decimal of more than {longest} bytes")
+        if longest is not None and size == 0:  # nought here, and an error in Java
+            raise _Misspelled("a decimal of no bytes")
         return _within(value, at, size)
 
     return sized

@@ -84,6 +84,7 @@ def test_what_is_written_passes(avro: Any, values: list[Any]) -> None:
         ("string", long(5) + b"abcd", "beyond the end"),
         ("bytes", long(2**62), "beyond the end"),
         (MONEY, long(DECIMAL_BYTES_MAX + 1) + b"x" * (DECIMAL_BYTES_MAX + 1), "a decimal of more than"),
+        (MONEY, b"\0", "a decimal of no bytes"),
         ("double", b"1234567", "beyond the end"),
         ("int", b"", "end within the datum"),
         ("int", b"\x80", "end within the datum"),
