@@ -71,7 +71,9 @@ def change_record(event: ChangeEvent, system: str, contract: Contract, codec: Co
         deletes=event.deletes,
         unavailable=event.unavailable,
     )
-    value = None if event.deletes else _encoded(event, contract, codec)
+    value = event.original
+    if value is None and not event.deletes:
+        value = _encoded(event, contract, codec)
     return Outgoing(f"changes.{system}.{event.object}", key, value, headers)
 
 

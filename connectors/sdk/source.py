@@ -33,6 +33,8 @@ class ChangeEvent:
     """Fields that this change sets; None = every field of the contract (full image)."""
     unavailable: frozenset[str] = field(default_factory=frozenset)
     """Fields that the system could not read along, although they are part of the image."""
+    original: bytes | None = None
+    """What came, where no change can be made of it: the gate holds these bytes as unreadable."""
 
     @property
     def event_id(self) -> str:
