@@ -1,4 +1,4 @@
-"""Foreign topics made by hand: records as Debezium, Kafka Connect and CloudEvents write them, and what is made of them."""
+"""Foreign topics made by hand: records as Debezium, Connect and CloudEvents write them, and what becomes of them."""
 
 from __future__ import annotations
 

@@ -32,8 +32,6 @@ def _told(value: Any, kind: type, what: str) -> Any:
 
 def octets(value: Any) -> bytes:
     """Bytes, which JSON holds as base64."""
-    if isinstance(value, bytes):
-        return value
     try:
         return base64.b64decode(_told(value, str, "a value of bytes"), validate=True)
     except (binascii.Error, ValueError) as error:
@@ -44,13 +42,10 @@ def unscaled(scale: int) -> Reading:
     """A decimal told as the bytes of its unscaled number."""
 
     def read(value: Any) -> Decimal:
-        if isinstance(value, Decimal):  # Avro's reader has done it
-            return value
         stored = octets(value)
         if not 0 < len(stored) <= 32:
             raise Unmapped(f"a decimal of {len(stored)} bytes")
-        found: Decimal = Decimal(int.from_bytes(stored, "big", signed=True)).scaleb(-scale, _EXACT)
-        return found
+        return Decimal(int.from_bytes(stored, "big", signed=True)).scaleb(-scale, _EXACT)
 
     return read
 
@@ -60,13 +55,12 @@ def _variable(value: Any) -> Decimal:
     scale = _told(found.get("scale"), int, "a scale")
     if abs(scale) > _SCALE_MAX:
         raise Unmapped(f"a decimal with a scale beyond {_SCALE_MAX}")
-    return unscaled(scale)(found.get("value"))
+    number: Decimal = unscaled(scale)(found.get("value"))
+    return number
 
 
 def days(value: Any) -> date:
     """Days since 1970-01-01."""
-    if type(value) is date:
-        return value
     try:
         return _FIRST_DAY + timedelta(days=_told(value, int, "a date"))
     except OverflowError as error:
@@ -77,8 +71,6 @@ def since_epoch(per_second: int) -> Reading:
     """A moment, counted in so many parts of a second since 1970. Microseconds are the finest that can be kept."""
 
     def read(value: Any) -> datetime:
-        if isinstance(value, datetime):
-            return value
         counted = _told(value, int, "a moment") * 1_000_000
         if counted % per_second:
             raise Unmapped("a moment finer than microseconds")
@@ -95,8 +87,6 @@ def within_day(per_second: int) -> Reading:
     moment = since_epoch(per_second)
 
     def read(value: Any) -> time:
-        if isinstance(value, time):
-            return value
         found: datetime = moment(value)
         if found.date() != _FIRST_DAY:
             raise Unmapped("a time of day of more than 24 hours")

@@ -42,6 +42,16 @@ class Adopted:
         self._gone: OrderedDict[bytes | None, None] = OrderedDict()
         self._said: set[str] = set()
 
+    @property
+    def spare(self) -> frozenset[str]:
+        """Columns of the latest row that the mapping does not name."""
+        return self._mapper.spare
+
+    @property
+    def missing(self) -> frozenset[str]:
+        """Fields whose columns the latest row did not have."""
+        return self._mapper.missing
+
     def change(self, record: Foreign, standing: Standing) -> ChangeEvent | None:
         """The change that a record tells; None where it tells none. What cannot be mapped is a change as well."""
         told: Told | None = None
@@ -97,10 +107,10 @@ class Adopted:
         )
 
     def _tell_columns(self, topic: str) -> None:
-        if self._mapper.spare:
-            self._say("adopt.columns_not_mapped", ", ".join(sorted(self._mapper.spare))[:500], topic=topic)
-        if self._mapper.missing:
-            self._say("adopt.columns_missing", ", ".join(sorted(self._mapper.missing)), topic=topic)
+        if self.spare:
+            self._say("adopt.columns_not_mapped", ", ".join(sorted(self.spare))[:500], topic=topic)
+        if self.missing:
+            self._say("adopt.columns_missing", ", ".join(sorted(self.missing)), topic=topic)
 
     def _say(self, event: str, detail: str, **where: Any) -> None:
         """Once, with the first place where it is so."""

@@ -20,6 +20,7 @@ from connectors.sdk.errors import ConnectionLost, PositionLost
 WAIT_MS = 100
 """How long a read waits for something to come."""
 METADATA_MS = 30_000
+LOOKS_MAX = 100
 
 
 class Topics:
@@ -84,7 +85,7 @@ class Topics:
         """What has come, in the order of each partition. Raises ConnectionLost, PositionLost."""
         try:
             await self._look_for_growth()
-            found = await self._consumer.getmany(timeout_ms=WAIT_MS, max_records=self._records_max)
+            return await self._fetched()
         except (OffsetOutOfRangeError, NoOffsetForPartitionError) as error:
             msg = "a topic no longer has the records after the stored position"
             raise PositionLost(
@@ -92,12 +93,33 @@ class Topics:
             ) from error
         except KafkaError as error:
             raise _lost(error) from error
+
+    async def _fetched(self) -> list[Foreign]:
+        found = await self._consumer.getmany(timeout_ms=WAIT_MS, max_records=self._records_max)
         return [
             Foreign(record.topic, record.partition, record.offset, record.timestamp, record.key, record.value)
             for place, records in found.items()
             for record in records
             if record.offset < self._standings[place.topic].ends.get(place.partition, record.offset + 1)
         ]
+
+    async def newest(self, topic: str, records: int) -> list[Foreign]:
+        """The newest records of one topic, about as many from each partition. Raises ConnectionLost."""
+        standing = self._standings[topic]
+        each = -(-records // len(standing.next))
+        try:
+            ends = await self._consumer.end_offsets([TopicPartition(topic, one) for one in standing.next])
+            self._consumer.assign(list(ends))
+            for place, end in ends.items():
+                self._consumer.seek(place, max(standing.next[place.partition], end - each))
+            found: list[Foreign] = []
+            for _ in range(LOOKS_MAX):
+                found += await self._fetched()
+                if all([await self._consumer.position(place) >= end for place, end in ends.items()]):
+                    break
+        except KafkaError as error:
+            raise _lost(error) from error
+        return sorted(found, key=lambda record: (record.partition, record.offset))
 
     async def _look_for_growth(self) -> None:
         for standing in self._standings.values():

@@ -41,13 +41,20 @@ class Wiring:
 
 
 def wire(config: ConnectorConfig) -> Wiring:
-    """Read contracts and secrets, open the store. Raises ConfigInvalid when a contract or secret is not
-    there.
-    """
+    """Read contracts and secrets, open the store. Raises ConfigInvalid when a contract or secret is not there."""
+    registry, contracts = _contracts(config)
+    return Wiring(config, access_of(config), registry, contracts, Store(config.folder / config.store))
+
+
+def contracts_of(config: ConnectorConfig) -> Mapping[str, Contract]:
+    """The contracts in force of the objects that a connector names. Raises ConfigInvalid."""
+    return _contracts(config)[1]
+
+
+def _contracts(config: ConnectorConfig) -> tuple[FileRegistry, Mapping[str, Contract]]:
     try:
         registry = FileRegistry(config.folder / config.contracts)
-        contracts = {name: registry.contract(name) for name in config.objects}
+        return registry, {name: registry.contract(name) for name in config.objects}
     except SchemaError as error:
         msg = f"contracts: {error.detail}"
         raise ConfigInvalid(msg, error.remedy) from error
-    return Wiring(config, access_of(config), registry, contracts, Store(config.folder / config.store))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from connectors.adopt.json_values import LENGTH_MAX, ConnectReader, read_json
 from connectors.adopt.errors import Unmapped
+from connectors.adopt.json_values import LENGTH_MAX, ConnectReader, read_json
 from connectors.sdk.publish import change_record
 from schemas.version import SourceVersion, version_of
 from tests.connector_parts import REGISTRY
@@ -84,7 +85,7 @@ class TestDebezium:
         change, read = desk.told(envelope("u", ADA, lsn=9)), desk.told(envelope("r", ADA, lsn=9))
         again, later = desk.told(envelope("r", ADA, lsn=9)), desk.told(envelope("u", ADA, lsn=10))
         versions = [event.version for event in (change, read, again, later)]
-        assert all(one.older_than(next_one) for one, next_one in zip(versions, versions[1:], strict=False))
+        assert all(one.older_than(other) for one, other in pairwise(versions))
 
     def test_other_databases_are_ordered_as_their_topic_is(self) -> None:
         value = envelope("c", ADA, lsn=None) | {"source": {"connector": "mysql", "pos": 3}}
@@ -136,18 +137,19 @@ class TestRows:
         assert desk.held({"id": 1}).startswith("the row does not keep")
 
 
-class TestCloudEvents:
-    EVENT = {
-        "specversion": "1.0",
-        "id": "a-1",
-        "source": "//shop",
-        "type": "customer.changed",
-        "time": "2026-11-26T10:00:00Z",
-        "data": ADA,
-    }
+EVENT = {
+    "specversion": "1.0",
+    "id": "a-1",
+    "source": "//shop",
+    "type": "customer.changed",
+    "time": "2026-11-26T10:00:00Z",
+    "data": ADA,
+}
 
+
+class TestCloudEvents:
     def test_structured_mode(self) -> None:
-        event = Desk("cloudevents").told(self.EVENT)
+        event = Desk("cloudevents").told(EVENT)
         assert event.values == {"customer_id": "1", "name": "Ada"}
         assert event.time_ms == int(datetime(2026, 11, 26, 10, tzinfo=UTC).timestamp() * 1000)
 
@@ -155,16 +157,16 @@ class TestCloudEvents:
         desk = Desk(
             "cloudevents", only='event.type.startsWith("customer.")', deleted='event.type == "customer.gone"'
         )
-        assert desk.told({**self.EVENT, "type": "customer.gone", "data": None}).deletes
-        assert desk.see({**self.EVENT, "type": "order.changed"}) is None
+        assert desk.told({**EVENT, "type": "customer.gone", "data": None}).deletes
+        assert desk.see({**EVENT, "type": "order.changed"}) is None
 
     @pytest.mark.parametrize("missing", ["specversion", "id", "source", "type", "data"])
     def test_what_is_missing_is_said(self, missing: str) -> None:
-        event = {name: value for name, value in self.EVENT.items() if name != missing}
+        event = {name: value for name, value in EVENT.items() if name != missing}
         assert missing in Desk("cloudevents").held(event)
 
     def test_other_data_than_json_is_held(self) -> None:
-        assert "data is not JSON" in Desk("cloudevents").held({**self.EVENT, "data_base64": "AA=="})
+        assert "data is not JSON" in Desk("cloudevents").held({**EVENT, "data_base64": "AA=="})
 
 
 class TestKeys:
@@ -201,7 +203,8 @@ class TestJson:
     @pytest.mark.parametrize(
         ("text", "why"),
         [(b"{", "not JSON"), (b"\xff", "not JSON"), (b"NaN", "NaN"), (b'{"a":1,"a":2}', "same name twice"),
-         (b"1e999999", "digits"), (b"9" * 101, "digits"), (b"[" * 100_000, "nested too deep"), (b" " * (LENGTH_MAX + 1), "at most"),
+         (b"1e999999", "digits"), (b"9" * 101, "digits"), (b"[" * 100_000, "nested too deep"),
+         (b" " * (LENGTH_MAX + 1), "at most"),
          (b"1" * 5000, "digits"), (b"{}x", "not JSON"), (b"", "not JSON")],
     )  # fmt: skip
     def test_what_is_not_read(self, text: bytes, why: str) -> None:

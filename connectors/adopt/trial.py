@@ -1,0 +1,119 @@
+"""`python -m connectors.adopt.trial CONFIG.yaml`: a mapping tried on the newest records of its topics.
+
+Shows what would be told and what would be held, and why. Writes nothing: neither to Kafka nor to the connector's store.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import structlog
+
+from connectors.adopt.build import adopted_of
+from connectors.adopt.formats import Foreign
+from connectors.adopt.position import Standing
+from connectors.adopt.settings import AdoptSettings, TopicMapping, mappings_of
+from connectors.adopt.source import Adopted
+from connectors.adopt.topics import Topics
+from connectors.sdk.__main__ import EXIT_CONFIG
+from connectors.sdk.adapter import Context
+from connectors.sdk.config import ConnectorConfig, checked, load_config
+from connectors.sdk.errors import ConfigInvalid, ConnectorError
+from connectors.sdk.source import ChangeEvent
+from connectors.sdk.store import Store
+from connectors.sdk.wiring import contracts_of
+
+RECORDS = 20
+EXIT_HELD = 1
+_WIDTH = 60
+
+
+async def newest(config: ConnectorConfig, records: int) -> Iterator[str]:
+    """Lines about the newest records of every topic of a connector. Raises ConnectorError."""
+    contracts = contracts_of(config)
+    store = Store(":memory:")
+    context = Context(
+        config.system, config.settings, config.objects, contracts, config.folder, store.shelf("trial")
+    )
+    settings = checked(AdoptSettings, context.settings, "settings")
+    mappings = mappings_of(context)
+    adopted = adopted_of(context, mappings)
+    standings = {name: Standing(mapping.topic, mapping.mapping, "") for name, mapping in mappings.items()}
+    topics = Topics(settings.options(config.folder), standings, records)
+    try:
+        await topics.start(frozenset())
+        found = {name: await topics.newest(standing.topic, records) for name, standing in standings.items()}
+    finally:
+        await topics.close()
+    store.close()
+    return (
+        line
+        for name in mappings
+        for line in told(mappings[name], adopted[name], standings[name], found[name])
+    )
+
+
+def told(
+    mapping: TopicMapping, adopted: Adopted, standing: Standing, records: Iterable[Foreign]
+) -> Iterator[str]:
+    """Lines about the records of one topic."""
+    yield f"{mapping.topic} ({mapping.format}, mapping {mapping.mapping})"
+    counts: Counter[str] = Counter()
+    for record in records:
+        outcome, words = _outcome(adopted.change(record, standing))
+        counts[outcome] += 1
+        yield f"  {record.partition}/{record.offset}  {outcome:<11}  {words}"
+    yield "  " + (
+        ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())) or "no records"
+    )
+    for words, columns in (("not mapped", adopted.spare), ("not there", adopted.missing)):
+        if columns:
+            yield f"  columns {words}: {', '.join(sorted(columns))}"
+
+
+def _outcome(event: ChangeEvent | None) -> tuple[str, str]:
+    if event is None:
+        return "passed over", ""
+    if event.original is not None:
+        return "held", str(json.loads(event.original)["unmapped"])
+    if event.deletes:
+        return "gone", event.key
+    values = [f"{name}={_short(event.values[name])}" for name in sorted(event.values)]
+    return "told", "  ".join(
+        [event.key, *values, *(f"{name} not read along" for name in sorted(event.unavailable))]
+    )
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
+
+
+def main(arguments: list[str]) -> int:
+    """Exit code: 0 all would be told, 1 some would be held, 2 the configuration cannot be used."""
+    parser = argparse.ArgumentParser(prog="python -m connectors.adopt.trial", description=__doc__)
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--records", type=int, default=RECORDS, help="of each topic, the newest")
+    given = parser.parse_args(arguments)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(60))  # what it says is below
+    try:
+        config = load_config(given.config)
+        if config.adapter != "adopt":
+            msg = f"{given.config}: adapter {config.adapter} adopts no topics"
+            raise ConfigInvalid(msg)
+        lines = list(asyncio.run(newest(config, max(1, given.records))))
+    except ConnectorError as error:
+        sys.stderr.write(f"{error.detail} [{error.code}]\n{error.remedy}\n")
+        return EXIT_CONFIG
+    sys.stdout.write("\n".join(lines) + "\n")
+    return EXIT_HELD if any("  held  " in line for line in lines) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
