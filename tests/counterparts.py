@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 
-from tests import apicurio
+from tests import apicurio, kafka_connect
 
 COUNTERPARTS = {
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
@@ -15,11 +15,14 @@ COUNTERPARTS = {
 
 def main() -> int:
     absent = [name for name, programs in COUNTERPARTS.items() if not any(map(shutil.which, programs))]
-    if not apicurio.to_be_had():
-        absent.append("Apicurio Registry (Maven)")
+    fetched = {"Apicurio Registry (Maven)": apicurio, "Kafka Connect and Debezium (Maven)": kafka_connect}
+    absent += [name for name, counterpart in fetched.items() if not counterpart.to_be_had()]
     for name in absent:
         print(f"ABSENT COUNTERPART: {name}: what needs it is not tested here", flush=True)
-    print(f"counterparts: {len(COUNTERPARTS) + 1 - len(absent)} present, {len(absent)} absent", flush=True)
+    print(
+        f"counterparts: {len(COUNTERPARTS) + len(fetched) - len(absent)} present, {len(absent)} absent",
+        flush=True,
+    )
     return 0
 
 
