@@ -73,6 +73,17 @@ def _only(kind: type, wanted: str) -> Fit:
     return fit
 
 
+def _text(value: Any) -> str:
+    if type(value) is not str:
+        raise _no(value, "a text")
+    if not value.isascii():
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError as error:  # half of a character, as JSON can spell it
+            raise Unmapped("a text that is not Unicode") from error
+    return value
+
+
 def _integer(bound: int) -> Fit:
     def fit(value: Any) -> int:
         if type(value) is not int:
@@ -176,7 +187,7 @@ def _map(item: Fit) -> Fit:
     def fit(value: Any) -> dict[str, Any]:
         if type(value) is not dict:
             raise _no(value, "a map")
-        return {name: item(part) for name, part in value.items()}
+        return {_text(name): item(part) for name, part in value.items()}
 
     return fit
 
@@ -223,7 +234,7 @@ _PLAIN: Mapping[str, Fit] = {
     "float": _float,
     "double": _double,
     "bytes": _only(bytes, "bytes"),
-    "string": _only(str, "a text"),
+    "string": _text,
 }
 _LOGICAL: Mapping[str, Fit] = {
     "date": _only(date, "a date"),

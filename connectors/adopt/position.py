@@ -27,6 +27,7 @@ class Standing:
     next: dict[int, int] = field(default_factory=dict)
     """Partition -> the offset that is read next."""
     generation: int = 0
+    incarnation: int = 0
     ends: dict[int, int] = field(default_factory=dict)
     """While the former generation is read to its end: where each of its partitions ends."""
     lsn: dict[int, int] = field(default_factory=dict)
@@ -42,7 +43,7 @@ class Standing:
             value = f"{self.lsn[record.partition]:016X}.{mapping}t{record.offset:016X}"
         else:
             value = f"{self.generation:04X}.{record.offset:016X}.{mapping}"
-        return SourceVersion(VersionKind.SEQUENCE, 0, value)
+        return SourceVersion(VersionKind.SEQUENCE, self.incarnation, value)
 
     def passed(self, record: Foreign, told: Told | None) -> None:
         """The record was read."""

@@ -122,10 +122,12 @@ class TopicMapping(Section):
     json_schema: Path | None = None
     """A JSON Schema that every row must keep to."""
     start: Literal["beginning", "end"] = "beginning"
+    incarnation: int = Field(default=0, ge=0)
+    """Raised when the topic or its database was made again, and this is recorded with `solesource source-reset`."""
 
     def digest(self) -> str:
         """Tells one mapping from another one; where reading starts is not part of it."""
-        text = self.model_dump_json(exclude={"start", "mapping"}, by_alias=True)
+        text = self.model_dump_json(exclude={"start", "mapping", "incarnation"}, by_alias=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

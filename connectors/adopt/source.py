@@ -189,8 +189,10 @@ def standings_of(mappings: Mapping[str, TopicMapping], stored: Mapping[str, Stan
     found = {}
     for name, mapping in mappings.items():
         standing = stored.get(name)
-        if standing is None or standing.topic != mapping.topic:
-            found[name] = Standing(mapping.topic, mapping.mapping, mapping.digest())
+        if standing is None or (standing.topic, standing.incarnation) != (mapping.topic, mapping.incarnation):
+            found[name] = Standing(
+                mapping.topic, mapping.mapping, mapping.digest(), incarnation=mapping.incarnation
+            )
             continue
         if mapping.mapping < standing.mapping or (
             mapping.mapping == standing.mapping and mapping.digest() != standing.digest

@@ -12,9 +12,16 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from structlog.testing import capture_logs
+
 from broker.gate.outgoing import Destination
 from broker.rules import Rules, rules_of
+from connectors.sdk.publish import change_record
 from schemas.codec import VALUE_LENGTH_MAX
+from tests.connector_parts import REGISTRY
+from tests.foreign import Desk
+from tests.fuzz.foreign import HostileForeign
+from tests.fuzz.foreign import desk as desk_of
 from tests.fuzz.hostile import RICH, Hostile
 from tests.gate_parts import Bench, Record, encoded, map_texts
 
@@ -54,11 +61,24 @@ def fuzz(seed: int, inputs: int, said: Callable[[int], None] = lambda _: None) -
     return report
 
 
-def in_parts(seed: int, inputs: int, parts: int) -> Report:
-    """The same in so many processes, with seeds that follow each other."""
+def fuzz_foreign(seed: int, inputs: int, said: Callable[[int], None] = lambda _: None) -> Report:
+    """The same for what adopters read: each is told, passed over, or sent as it is, to be held."""
+    report = Report()
+    for life in range(-(-inputs // LIFE)):
+        form = ("debezium", "json", "cloudevents")[life % 3]
+        hostile, desk = HostileForeign(seed * 1_000_003 + life), desk_of(form)
+        with capture_logs():
+            for _ in range(min(LIFE, inputs - report.inputs)):
+                _adopt(report, desk, hostile.record(form), f"seed {seed}, life {life}")
+        said(report.inputs)
+    return report
+
+
+def in_parts(campaign: Callable[[int, int], Report], seed: int, inputs: int, parts: int) -> Report:
+    """A campaign in so many processes, with seeds that follow each other."""
     whole = Report()
     with ProcessPoolExecutor(parts) as processes:
-        for part in processes.map(fuzz, range(seed, seed + parts), [inputs // parts] * parts):
+        for part in processes.map(campaign, range(seed, seed + parts), [inputs // parts] * parts):
             whole.inputs += part.inputs
             whole.outcomes += part.outcomes
             whole.slowest_ms = max(whole.slowest_ms, part.slowest_ms)
@@ -93,6 +113,46 @@ def _judge(report: Report, bench: Bench, record: Record, where: str) -> None:
         report.faults.append(f"{place}: outcomes {dict(seen.judged.account)}")
     if seen.outcome in HELD and not _kept(seen.to(Destination.QUARANTINE), record):
         report.faults.append(f"{place}: held without its bytes")
+
+
+def _adopt(report: Report, desk: Desk, record: tuple[bytes | None, bytes | None], where: str) -> None:
+    key, value = record
+    report.inputs += 1
+    where = f"{where}, input {report.inputs} ({len(value or b'')} bytes)"
+    before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    try:
+        event = desk.see(value, key=key)
+        sent = event and change_record(event, "crm", REGISTRY.contract("customer"), REGISTRY.codec)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it would have stopped the adopter
+        report.faults.append(f"{where}: {type(error).__name__}: {error}"[:300])
+        return
+    took_ms = 1000 * (time.process_time() - began)
+    extra_mib = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    report.slowest_ms, report.extra_mib = max(report.slowest_ms, took_ms), max(report.extra_mib, extra_mib)
+    if (
+        took_ms > CPU_MS_MAX
+        and (took_ms := min(took_ms, *(_again(desk, record) for _ in range(3)))) > CPU_MS_MAX
+    ):
+        report.faults.append(f"{where}: {took_ms:.0f} ms")
+    if extra_mib > EXTRA_MIB_MAX:
+        report.faults.append(f"{where}: {extra_mib:.0f} MiB more")
+    if event is None or sent is None:
+        report.outcomes["passed over"] += 1
+    elif event.original is not None:
+        report.outcomes["unreadable"] += 1
+        if sent.value is None or sent.value[0] == 0:
+            report.faults.append(f"{where}: held as what the gate could read")
+    else:
+        report.outcomes["deleted" if event.deletes else "accepted"] += 1
+        if not event.deletes and (not sent.value or sent.value[0] != 0):
+            report.faults.append(f"{where}: mapped, and yet it does not fit the contract")
+
+
+def _again(desk: Desk, record: tuple[bytes | None, bytes | None]) -> float:
+    key, value = record
+    began = time.process_time()
+    desk.see(value, key=key)
+    return 1000 * (time.process_time() - began)
 
 
 def _alone(rules: Rules, record: Record) -> float:

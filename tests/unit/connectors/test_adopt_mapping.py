@@ -237,7 +237,7 @@ class TestMapping:
 
 class TestPosition:
     def test_it_is_what_was_written(self) -> None:
-        standing = Standing("t", 2, "abc", {0: 5, 1: 7}, 1, {0: 6}, {0: 99})
+        standing = Standing("t", 2, "abc", {0: 5, 1: 7}, 1, 3, {0: 6}, {0: 99})
         assert parse(text_of({"customer": standing})) == {"customer": standing}
 
     def test_a_topic_that_grows_is_read_to_its_end_first(self) -> None:
@@ -274,9 +274,16 @@ class TestPosition:
         third = Desk("json").told(ADA, offset=10)
         assert first.version.older_than(second.version) and second.version.older_than(third.version)
 
-    def test_another_topic_begins_anew(self) -> None:
-        stored = {"customer": Standing("other", 5, "x", {0: 5})}
-        assert standings_of({"customer": Desk("json").mapping}, stored)["customer"].next == {}
+    def test_another_topic_begins_anew_and_so_does_one_that_was_made_again(self) -> None:
+        for mapping, stored in (
+            (Desk("json").mapping, Standing("other", 5, "x", {0: 5})),
+            (Desk("json", incarnation=1).mapping, Standing(TOPIC, 5, "x", {0: 5})),
+        ):
+            found = standings_of({"customer": mapping}, {"customer": stored})["customer"]
+            assert (found.next, found.mapping, found.incarnation) == ({}, 1, mapping.incarnation)
+        desk = Desk("json", incarnation=1)
+        desk.standing.incarnation = 1
+        assert desk.told(ADA).event_id.startswith("seq:1:")
 
 
 class TestConfiguration:
