@@ -140,7 +140,7 @@ def _adopt(report: Report, desk: Desk, record: tuple[bytes | None, bytes | None]
         report.outcomes["passed over"] += 1
     elif event.original is not None:
         report.outcomes["unreadable"] += 1
-        if sent.value is None or sent.value[0] == 0:
+        if not sent.value or sent.value[0] == 0:
             report.faults.append(f"{where}: held as what the gate could read")
     else:
         report.outcomes["deleted" if event.deletes else "accepted"] += 1
