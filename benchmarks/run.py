@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import decide, flat, rates, state, times
+from benchmarks import adopting, decide, flat, rates, state, times
 from benchmarks.kills import CHANGES, killed
 from benchmarks.rows import NOBODY, Measured, Row, at_least, at_most, written
 from benchmarks.world import SLOTS, BenchWorld
@@ -72,6 +72,7 @@ PARTS = {
     "kills": kill_test,
     "states": states,
     "flat": flat.flat,
+    "adopting": adopting.adopting,
 }
 SLOTS_OF = {"states": state.SLOTS}
 

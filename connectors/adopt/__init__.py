@@ -19,7 +19,10 @@ def build(context: Context) -> Parts:
     settings = checked(AdoptSettings, context.settings, "settings")
     mappings = mappings_of(context)
     adopted = adopted_of(context, mappings)
-    return Parts(AdoptSource(mappings, adopted, settings.options(context.folder), settings.records_max), None)
+    return Parts(
+        AdoptSource(mappings, adopted, settings.options(context.folder), settings.records_max, context.nudge),
+        None,
+    )
 
 
 CONNECTOR = Connector("adopt", build)

@@ -5,6 +5,7 @@ What cannot be mapped is told as it is, so that the gate holds it with its bytes
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -149,7 +150,9 @@ class AdoptSource:
         adopted: Mapping[str, Adopted],
         options: Mapping[str, Any],
         records_max: int,
+        nudge: asyncio.Event,
     ) -> None:
+        self._nudge = nudge
         self._mappings = mappings
         self._adopted = adopted
         self._options = options
@@ -173,6 +176,7 @@ class AdoptSource:
             event = self._adopted[name].change(record, self._standings[name])
             if event is not None:
                 events.append(event)
+        self._nudge.set()  # a read waits for records by itself; nobody has to wait once more
         return ReadBatch(events, text_of(self._standings))
 
     async def commit(self, position: str | None) -> None:

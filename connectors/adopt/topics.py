@@ -17,7 +17,7 @@ from connectors.adopt.formats import Foreign
 from connectors.adopt.position import Standing
 from connectors.sdk.errors import ConnectionLost, PositionLost
 
-WAIT_MS = 100
+WAIT_MS = 250
 """How long a read waits for something to come."""
 METADATA_MS = 30_000
 LOOKS_MAX = 100

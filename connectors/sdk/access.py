@@ -14,6 +14,8 @@ from connectors.sdk.config import ConnectorConfig
 # A system may be away for hours while the sink holds its updates; the group must not be given away for that.
 _POLL_INTERVAL_LONGEST_MS = 24 * 3600 * 1000
 
+REQUEST_BYTES_MAX = 2 * 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class KafkaAccess:
@@ -39,7 +41,11 @@ class KafkaAccess:
     def producer(self) -> AIOKafkaProducer:
         """Idempotent, acknowledged by all replicas; one request at a time keeps the order of a batch."""
         return AIOKafkaProducer(
-            acks="all", enable_idempotence=True, max_request_size=2 * 1024 * 1024, **self.options()
+            acks="all",
+            enable_idempotence=True,
+            max_request_size=REQUEST_BYTES_MAX,
+            max_batch_size=REQUEST_BYTES_MAX,
+            **self.options(),
         )
 
     def consumer(self, *topics: str, group: str) -> AIOKafkaConsumer:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from connectors.sdk.access import KafkaAccess
 from connectors.sdk.errors import KeyUnusable
@@ -30,6 +30,7 @@ from schemas.keys import canonical_key, partition_of
 log = structlog.get_logger("connectors.sdk")
 
 _CLOSE_S = 2
+_BATCH_BYTES = 256 * 1024
 _EMPTY: dict[str, Any] = {
     "string": "",
     "bytes": b"",
@@ -112,6 +113,25 @@ def _empty(schema: AvroSchema) -> Any:
     return _EMPTY.get(kind)
 
 
+def _batches(producer: AIOKafkaProducer, records: Sequence[Outgoing]) -> Iterator[Any]:
+    """Records of one partition, in batches: one future each instead of one per record.
+
+    Raises MessageSizeTooLargeError.
+    """
+    batch = producer.create_batch()
+    for record in records:
+        if batch.record_count() and batch.size() + len(record.value or b"") > _BATCH_BYTES:
+            batch.close()
+            yield batch
+            batch = producer.create_batch()
+        headers = list(record.headers)
+        if batch.append(timestamp=None, key=record.key, value=record.value, headers=headers) is None:
+            msg = f"a record of {len(record.value or b'')} bytes for {record.topic} is larger than a batch may be"
+            raise MessageSizeTooLargeError(msg)
+    batch.close()
+    yield batch
+
+
 class Publisher:
     """Sends batches until Kafka has acknowledged every record of them; a Kafka that is away is waited for."""
 
@@ -158,16 +178,17 @@ class Publisher:
         producer = await self._started()
         now = {name: newest(name, self._visible) or name for name in {record.topic for record in records}}
         counts = {topic: len(await producer.partitions_for(topic)) for topic in now.values()}
-        futures = []
+        places: dict[tuple[str, int], list[Outgoing]] = {}
         for record in records:
             topic, partition = now[record.topic], record.partition
             if partition is None:
                 partition = partition_of(record.key, counts[topic])
-            futures.append(
-                await producer.send(
-                    topic, record.value, record.key, partition=partition, headers=list(record.headers)
-                )
-            )
+            places.setdefault((topic, partition), []).append(record)
+        futures = [
+            await producer.send_batch(batch, topic, partition=partition)
+            for (topic, partition), placed in places.items()
+            for batch in _batches(producer, placed)
+        ]
         for outcome in await asyncio.gather(*futures, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome
