@@ -39,9 +39,7 @@ def route(change: Change, decision: Decision, before: RecordState, gate_time_ms:
         return [*records, trail(change, decision, gate_time_ms, "observed", fields, result=would)]
     held = [v for v in decision.verdicts if v.verdict is Verdict.HELD]
     if decision.outcome in (Outcome.UNREADABLE, Outcome.QUARANTINED) or held:
-        records.append(
-            Outgoing(Destination.QUARANTINE, change.key, case_body(change, decision, before, gate_time_ms))
-        )
+        records.append(case(change, decision, before, gate_time_ms))
     if (refusal := _refusal(change, decision, gate_time_ms)) is not None:
         records.append(Outgoing(Destination.REFUSALS, change.key, refusal, target=change.system))
     known = {question.proposal_id for question in before.memory.proposals}
@@ -79,10 +77,9 @@ def write_wars(
             verdicts=(verdict,),
         )
         told = change._replace(system=entry.system)
-        body = case_body(told, war, before, gate_time_ms) | {
-            "case_id": f"{case_id_of(change.position)}.war.{entry.field}"
-        }
-        yield Outgoing(Destination.QUARANTINE, change.key, body)
+        yield case(
+            told, war, before, gate_time_ms, case_id=f"{case_id_of(change.position)}.war.{entry.field}"
+        )
 
 
 def _proposed(change: Change, decision: Decision, question: OpenProposal) -> Outgoing:
@@ -180,7 +177,31 @@ def _verdict(verdict: FieldVerdict) -> dict[str, Any]:
     }
 
 
-def case_body(change: Change, decision: Decision, before: RecordState, gate_time_ms: int) -> dict[str, Any]:
+def case(
+    change: Change, decision: Decision, before: RecordState, gate_time_ms: int, case_id: str = ""
+) -> Outgoing:
+    """What is held, with why. `case_id`: where it is not the one of the change's place."""
+    body = _case_body(change, decision, before, gate_time_ms)
+    if case_id:
+        body["case_id"] = case_id
+    return Outgoing(Destination.QUARANTINE, change.key, body, _dead_letter(change, decision))
+
+
+def _dead_letter(change: Change, decision: Decision) -> list[tuple[str, bytes]]:
+    """What Kafka Connect says of a record in its dead letter queue, so that tools made for it can read ours."""
+    topic, partition, offset = change.position
+    code, why = ("", "") if decision.reason is None else (decision.reason.code, decision.reason.sentence)
+    return [
+        ("__connect.errors.topic", topic.encode()),
+        ("__connect.errors.partition", b"%d" % partition),
+        ("__connect.errors.offset", b"%d" % offset),
+        ("__connect.errors.connector.name", b"solesource"),
+        ("__connect.errors.exception.class.name", code.encode()),
+        ("__connect.errors.exception.message", (decision.detail or why).encode()),
+    ]
+
+
+def _case_body(change: Change, decision: Decision, before: RecordState, gate_time_ms: int) -> dict[str, Any]:
     by_reference = decision.reason in BY_REFERENCE
     return {
         "case_id": case_id_of(change.position),

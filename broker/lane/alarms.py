@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 
 from broker.gate.change import Change, case_name
 from broker.gate.decision import Decision, Outcome
-from broker.gate.outgoing import Destination, Outgoing
+from broker.gate.outgoing import Outgoing
 from broker.gate.reason import Reason
-from broker.gate.route import case_body
+from broker.gate.route import case
 from broker.gate.state import RecordState
 from broker.gate.watch import Tally, Tripped
 
@@ -74,8 +74,7 @@ def _case(told: Told, reason: Reason, detail: str, setting: Setting) -> Outgoing
     decision = Decision(Outcome.QUARANTINED, reason, setting.map_version, before, detail=detail)
     day = setting.gate_time_ms // _DAY_MS
     name = f"{change.object}/{change.system}/{reason.code}/{setting.map_version}/{day}"
-    body = case_body(change, decision, before, setting.gate_time_ms) | {"case_id": case_name(name)}
-    return Outgoing(Destination.QUARANTINE, change.key, body)
+    return case(change, decision, before, setting.gate_time_ms, case_id=case_name(name))
 
 
 def _moment(ms: int) -> str:

@@ -109,7 +109,16 @@ def test_a_case_and_its_refusal_in_full() -> None:
         "authoritative": before.value,
         "revision": 1,
     }
-    assert case == Outgoing(Destination.QUARANTINE, b"C-1", body)
+    dead_letter = {
+        "topic": "changes.erp.customer",
+        "partition": 3,
+        "offset": 44,
+        "connector.name": "solesource",
+        "exception.class.name": "not_owner",
+        "exception.message": Reason.NOT_OWNER.sentence,
+    }
+    headers = [(f"__connect.errors.{name}", str(value).encode()) for name, value in dead_letter.items()]
+    assert case == Outgoing(Destination.QUARANTINE, b"C-1", body, headers)
     told = {
         "case_id": name_of(record),
         "object": "customer",
