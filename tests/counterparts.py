@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 
-from tests import apicurio, kafka_connect
+from tests import apicurio, asyncapi_specs, kafka_connect
 
 COUNTERPARTS = {
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
@@ -15,7 +15,11 @@ COUNTERPARTS = {
 
 def main() -> int:
     absent = [name for name, programs in COUNTERPARTS.items() if not any(map(shutil.which, programs))]
-    fetched = {"Apicurio Registry (Maven)": apicurio, "Kafka Connect and Debezium (Maven)": kafka_connect}
+    fetched = {
+        "Apicurio Registry (Maven)": apicurio,
+        "Kafka Connect and Debezium (Maven)": kafka_connect,
+        "AsyncAPI's schema (npm)": asyncapi_specs,
+    }
     absent += [name for name, counterpart in fetched.items() if not counterpart.to_be_had()]
     for name in absent:
         print(f"ABSENT COUNTERPART: {name}: what needs it is not tested here", flush=True)

@@ -3,6 +3,7 @@
 import typer
 
 from broker.cli import (
+    asyncapi,
     backfill,
     contracts,
     demo,
@@ -38,6 +39,7 @@ for name, group in (
 ):
     app.add_typer(group, name=name)
 contracts.app.command()(learn.learn)
+contracts.app.command()(asyncapi.asyncapi)
 for command in (
     up.up,
     demo.demo,
