@@ -105,7 +105,8 @@ class Lane(Service):
             self._beat = time.monotonic()
             try:
                 fit = fit or await self._is_fit()
-                await self._balance()
+                if fit:
+                    await self._balance()
             except (KafkaError, TimeoutError) as error:
                 log.warning("lane.kafka_away", error=type(error).__name__)
                 await self.sleep(1.0)
@@ -126,8 +127,13 @@ class Lane(Service):
         return slots if own is None else slots | {"lane": own}
 
     async def _is_fit(self) -> bool:
-        """Look whether anything may be judged at all; leaves the process when not (I7). Raises KafkaError."""
+        """Look whether anything may be judged at all; leaves the process when not (I7). Raises KafkaError.
+
+        False when it is stopped before there is a map.
+        """
         while self.maps is None or self.maps.rules is None:
+            if self.should_stop:  # from then on a sleep ends at once
+                return False
             self._beat = time.monotonic()
             await self.sleep(SOON_S)
         partitions = 1  # of an object's topics, which each follow their own number

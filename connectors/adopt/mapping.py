@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from connectors.adopt.errors import Unmapped
 from connectors.adopt.expressions import Expression, expression, plain
 from connectors.adopt.fitting import Fit, fitting
 from connectors.adopt.formats import Columns, Told
-from connectors.adopt.meanings import meaning_of
+from connectors.adopt.meanings import meaning_of, text_of
 from connectors.adopt.settings import Part, TopicMapping
 from schemas.contract import Contract
 from schemas.keys import canonical_key
@@ -41,73 +42,91 @@ _UNSET, _UNAVAILABLE = _Absent(), _Absent()
 
 
 class _Names:
-    """What expressions may look at; made only where one is evaluated."""
+    """What expressions may look at; made only where one is evaluated. Columns that could not be read along are left out."""
 
-    def __init__(self, told: Told, row: Columns | None, key: Columns | str | None) -> None:
-        self._told, self._row, self._key = told, row, key
+    def __init__(
+        self, told: Told, row: Columns | None, key: Columns | str | None, absent: _Placeholder
+    ) -> None:
+        self._told, self._row, self._key, self._absent = told, row, key, absent
 
     @cached_property
     def all(self) -> dict[str, Any]:
         key = self._key.values if isinstance(self._key, Columns) else self._key
         row = {} if self._row is None else self._row.values
-        return {"row": plain(row), "key": plain(key), "event": plain(self._told.event)}
+        read = {name: value for name, value in row.items() if not self._absent.stands_in(value)}
+        return {"row": plain(read), "key": plain(key), "event": plain(self._told.event)}
+
+    @cached_property
+    def incomplete(self) -> bool:
+        """Whether a column was left out."""
+        return self._row is not None and any(map(self._absent.stands_in, self._row.values.values()))
+
+
+class _Placeholder:
+    """What stands where a column could not be read along: the text, in a list, or as base64 where bytes belong."""
+
+    def __init__(self, text: str) -> None:
+        self._spelled = (text, base64.b64encode(text.encode()).decode())
+
+    def stands_in(self, value: Any) -> bool:
+        """Whether it is what a column has."""
+        return (value[0] if type(value) is list and len(value) == 1 else value) in self._spelled
 
 
 class _Part:
     """One part of a mapping, compiled."""
 
-    def __init__(self, part: Part, where: str, placeholder: str) -> None:
-        self._where = where
+    def __init__(self, part: Part, where: str, absent: _Placeholder) -> None:
         self._column = part.column
         self._path = () if part.column is None else tuple(part.column.split("."))
         self._constant = part.constant
+        self._is_constant = part.column is None and part.expression is None
         self._expression: Expression | None = None
         if part.expression is not None:
             self._expression = expression(part.expression, where)
         self._meaning: Reading | None = meaning_of(part)
         self._enum = part.enum
-        self._placeholder = placeholder
+        self._absent = absent
 
     def value(self, columns: Columns, names: _Names) -> Any:
         """The value, or _UNSET or _UNAVAILABLE. Raises Unmapped."""
-        if self._expression is not None:
-            found = self._expression(names.all)
-        elif self._column is None:
-            return self._constant
-        else:
-            found = self._found(columns)
-            if isinstance(found, _Absent):
-                return found
+        found = self._found(columns, names)
+        if isinstance(found, _Absent) or found is None or self._is_constant:
+            return found
         if self._meaning is not None:
             found = self._meaning(found)
-        if self._enum is not None and found is not None:
-            word = (
-                found
-                if isinstance(found, str)
-                else str(found).lower()
-                if isinstance(found, bool)
-                else str(found)
-            )
+        if self._enum is not None:
+            word = text_of(found)
             if word not in self._enum:
                 raise Unmapped("a value that `enum` does not list")
             found = self._enum[word]
         return found
 
-    def _found(self, columns: Columns) -> Any:
-        assert self._column is not None
+    def _found(self, columns: Columns, names: _Names) -> Any:
+        if self._expression is not None:
+            return self._evaluated(self._expression, names)
+        if self._column is None:
+            return self._constant
         path = (self._column,) if self._column in columns.values else self._path
         found = columns.values.get(path[0], _UNSET)
-        if self._placeholder in (found, *(found if isinstance(found, list) else ())):
+        if self._absent.stands_in(found):
             return _UNAVAILABLE
-        if (reading := columns.readings.get(path[0])) is not None:
+        if found is not _UNSET and (reading := columns.readings.get(path[0])) is not None:
             found = reading(found)
-            if found == self._placeholder.encode():
-                return _UNAVAILABLE
         for name in path[1:]:
             if found is None:
                 return None
             found = found.get(name, _UNSET) if isinstance(found, dict) else _UNSET
         return found
+
+    @staticmethod
+    def _evaluated(evaluate: Expression, names: _Names) -> Any:
+        try:
+            return evaluate(names.all)
+        except Unmapped:
+            if names.incomplete:  # it asks for what could not be read along
+                return _UNAVAILABLE
+            raise
 
 
 class Mapper:
@@ -119,12 +138,12 @@ class Mapper:
         """Raises ConfigInvalid for an expression that is none."""
         where = f"objects.{name}"
         types = {str(field["name"]): field["type"] for field in contract.schema["fields"]}
+        self._absent = absent = _Placeholder(mapping.placeholder)
         self._parts = {
-            field: _Part(part, f"{where}.fields.{field}", mapping.placeholder)
-            for field, part in mapping.fields.items()
+            field: _Part(part, f"{where}.fields.{field}", absent) for field, part in mapping.fields.items()
         }
         self._fits: dict[str, Fit] = {field: fitting(types[field]) for field in mapping.fields}
-        self._key = None if mapping.key is None else _Part(mapping.key, f"{where}.key", mapping.placeholder)
+        self._key = None if mapping.key is None else _Part(mapping.key, f"{where}.key", absent)
         self._only = mapping.only and expression(mapping.only, f"{where}.only")
         self._deleted = mapping.deleted and expression(mapping.deleted, f"{where}.deleted")
         self._before_is_whole = mapping.before_is_whole
@@ -138,7 +157,7 @@ class Mapper:
 
     def mapped(self, told: Told, key: Columns | str | None) -> Mapped | None:
         """What it says; None where `only` passes it over. Raises Unmapped."""
-        names = _Names(told, told.row or told.before, key)
+        names = _Names(told, told.row or told.before, key, self._absent)
         if self._only and not _truth(self._only(names.all), "only"):
             return None
         gone = told.gone or bool(self._deleted and _truth(self._deleted(names.all), "deleted"))
@@ -154,7 +173,7 @@ class Mapper:
         self.missing = frozenset(self._parts) - values.keys() - unavailable
         fields = frozenset(values)
         if self._before_is_whole and told.before is not None:
-            before, _ = self._values(told.before, _Names(told, told.before, key))
+            before, _ = self._values(told.before, _Names(told, told.before, key, self._absent))
             differing = frozenset(name for name in fields if values[name] != before.get(name, _UNSET))
             fields = differing or fields  # a touched but unchanged row is told whole: it changes nothing
         if not fields:

@@ -21,7 +21,8 @@ def meaning_of(part: Part) -> Reading | None:
     return lambda value: None if value is None else reading(value)
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """The one text of a text, a whole number or a truth. Raises Unmapped."""
     if type(value) is int:
         return str(value)
     if type(value) is bool:
@@ -72,7 +73,7 @@ def _date(value: Any) -> Any:
 _TRUTHS: Mapping[Any, bool] = {True: True, False: False, "true": True, "false": False, "1": True, "0": False}
 """1 and 0 are equal to True and False."""
 _MEANINGS: Mapping[str, Reading] = {
-    "text": _text,
+    "text": text_of,
     "integer": _integer,
     "decimal": _decimal,
     "boolean": _boolean,

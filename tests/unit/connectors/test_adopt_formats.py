@@ -51,6 +51,26 @@ class TestDebezium:
         event = Desk("debezium").told(envelope("u", {"id": 1, "name": "__debezium_unavailable_value"}))
         assert event.unavailable == {"name"} and "name" not in event.values and "name" in (event.fields or ())
 
+    def test_nor_is_what_an_expression_would_make_of_it(self) -> None:
+        fields = {**FIELDS, "name": {"expression": 'row.first + " " + row.last'}, "phone": "phone"}
+        row = {
+            "id": 1,
+            "first": "Ada",
+            "last": "__debezium_unavailable_value",
+            "phone": "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==",
+        }
+        event = Desk("debezium", fields=fields).told(envelope("u", row))
+        assert event.unavailable == {"name", "phone"} and event.values == {"customer_id": "1"}
+        tags = {**FIELDS, "email": {"expression": "row.tags[0]"}}
+        event = Desk("debezium", fields=tags).told(
+            envelope("u", {**ADA, "tags": ["__debezium_unavailable_value"]})
+        )
+        assert event.unavailable == {"email"}
+
+    def test_a_column_that_its_schema_has_and_the_row_has_not_is_not_set(self) -> None:
+        value = {"schema": envelope_schema(), "payload": envelope("u", ADA)}
+        assert Desk("debezium", fields=CREDIT).told(value).fields == {"customer_id", "name"}
+
     def test_an_image_before_is_not_believed_unless_it_is_said_to_be_whole(self) -> None:
         """On a key's change Debezium invents its other columns."""
         change = envelope("u", ADA, before={"id": 1, "name": ""})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -91,3 +92,13 @@ def test_who_has_no_slot_to_close_looks_for_nothing(monkeypatch: pytest.MonkeyPa
     lane.slots, lane._projectors = {}, {}
     monkeypatch.setattr(service, "look_for_all_cycles", None)  # whoever calls it fails
     asyncio.run(Lane.close(lane, set()))
+
+
+async def test_a_worker_that_is_stopped_before_it_has_a_map_ends(tmp_path: Path) -> None:
+    """A sleep of a service that stops ends at once: waiting for a map by such sleeps would never end, at full load."""
+    nothing = cast("Any", None)
+    lane = Lane(nothing, 1, nothing, nothing, nothing, tmp_path, replicas=1, states_in_memory=1000)
+    own = asyncio.ensure_future(cast("Any", Lane._own_slots).fun(lane))
+    await asyncio.sleep(0.05)
+    lane._stopped.set()
+    await asyncio.wait_for(own, 5)
