@@ -46,6 +46,10 @@ class Membership:
     credentials_file: Path
 
 
+SESSION_MS = 3000
+"""So long after its last word the others take over what a broker of several leads."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSettings:
     """What differs between one embedded Kafka and another."""
@@ -109,6 +113,8 @@ def server_properties(settings: NodeSettings) -> str:
         "message.max.bytes": str(MESSAGE_BYTES_MAX),
         "transaction.max.timeout.ms": str(TRANSACTION_TIMEOUT_MAX_MS),
     }
+    if len(voters) > 1:  # a broker comes back later than its session lasts (decision 0021)
+        lines |= {"broker.session.timeout.ms": str(SESSION_MS), "broker.heartbeat.interval.ms": "500"}
     return "".join(f"{name}={value}\n" for name, value in lines.items())
 
 

@@ -15,8 +15,9 @@ from tests.chaos.workers import Tell
 from tests.estate import PARTITIONS, SLOTS
 
 AWAY_S = 5.0
+"""Longer than a session: a coordinator that is back within it can tear a transaction (decision 0021)."""
 HUNG_S = 20.0
-"""Past the 9 s after which the others take over what a silent broker leads."""
+"""Past the 3 s after which the others take over what a silent broker leads."""
 
 
 class Brokers(threading.Thread):
