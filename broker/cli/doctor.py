@@ -1,7 +1,7 @@
 """`solesource doctor`: looks at what the product stands on and says what is wrong and what to do. Changes nothing."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +11,7 @@ import typer
 
 from broker import topics
 from broker.cli.output import DIFFERENCES, AsJson, show, table_of
-from broker.kafka.admin import admin_client
+from broker.kafka.admin import admin_client, broker_settings
 from broker.kafka.estate import in_force
 from broker.kafka.reading import TopicReader
 from broker.rules import rules_of
@@ -19,6 +19,7 @@ from broker.settings import Settings
 from broker.store.engine import open_store, reading
 
 PINNED = {"faust-streaming": "0.15.3", "aiokafka": "0.14.0"}
+SESSION, SESSION_MS_MAX = "broker.session.timeout.ms", 3000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         ("Kafka answers", _kafka),
         ("map on Kafka", _published),
         ("topics", _topics),
+        ("sessions of brokers", _sessions),
         ("read models", _store),
     ]
     for name, check in checks:
@@ -114,6 +116,24 @@ def _topics(settings: Settings) -> str:
     if faults:
         raise RuntimeError("; ".join(faults))
     return f"{count} topics with the partitions they should have"
+
+
+def _sessions(settings: Settings) -> str:
+    return sessions_told(broker_settings(admin_client(settings.access("gate")), SESSION))
+
+
+def sessions_told(found: Mapping[int, str | None]) -> str:
+    """What sessions of brokers mean for transactions (decision 0021). Raises RuntimeError where they are long."""
+    if len(found) == 1:
+        return "one broker: nobody takes over what it leads"
+    long = [broker for broker, value in found.items() if value is None or int(value) > SESSION_MS_MAX]
+    if long:
+        msg = (
+            f"{SESSION} is more than {SESSION_MS_MAX} ms at broker(s) {', '.join(map(str, sorted(long)))}: one that "
+            f"comes back within it can tear a transaction. Set it to {SESSION_MS_MAX}, at controllers as well."
+        )
+        raise RuntimeError(msg)
+    return f"at most {SESSION_MS_MAX} ms"
 
 
 def _store(settings: Settings) -> str:

@@ -134,6 +134,14 @@ def mend_settings(admin: AdminClient, plans: Iterable[topics.TopicPlan]) -> list
     return sorted(resource.name for resource in differing)
 
 
+def broker_settings(admin: AdminClient, name: str) -> dict[int, str | None]:
+    """One setting of every broker, as each says it. Raises KafkaException where it may not be asked."""
+    brokers = sorted(admin.list_topics(timeout=TIMEOUT_S).brokers)
+    asked = admin.describe_configs([ConfigResource(ConfigResource.Type.BROKER, str(one)) for one in brokers])
+    found = {int(resource.name): answer.result(timeout=TIMEOUT_S) for resource, answer in asked.items()}
+    return {broker: entries[name].value if name in entries else None for broker, entries in found.items()}
+
+
 def make_users(admin: AdminClient, passwords: Mapping[str, str]) -> None:
     """Give each user its SCRAM-SHA-512 credential."""
     credentials = [

@@ -13,6 +13,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from confluent_kafka import Producer
 from confluent_kafka.admin import NewTopic
 
+from broker.cli.doctor import SESSION, sessions_told
+from broker.kafka.admin import broker_settings
 from broker.lane.transaction import transactional_id
 from tests.chaos.cluster import REPLICAS, Cluster
 from tests.estate import Estate
@@ -31,6 +33,17 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield running
     assert not [pid for pid in pids if pid is not None and psutil.pid_exists(pid)]
     assert running.running() == ()
+
+
+def test_its_sessions_are_such_that_no_transaction_is_torn(cluster: Cluster) -> None:
+    found = broker_settings(cluster.admin(), SESSION)
+    assert set(found) == set(cluster.nodes) and sessions_told(found) == "at most 3000 ms"
+
+
+def test_long_sessions_are_found() -> None:
+    with pytest.raises(RuntimeError, match=r"broker\(s\) 2, 3"):
+        sessions_told({1: "3000", 2: "9000", 3: None})
+    assert "one broker" in sessions_told({1: "9000"})
 
 
 def write(cluster: Cluster, count: int) -> list[str]:
