@@ -136,10 +136,13 @@ def mend_settings(admin: AdminClient, plans: Iterable[topics.TopicPlan]) -> list
 
 def broker_settings(admin: AdminClient, name: str) -> dict[int, str | None]:
     """One setting of every broker, as each says it. Raises KafkaException where it may not be asked."""
-    brokers = sorted(admin.list_topics(timeout=TIMEOUT_S).brokers)
-    asked = admin.describe_configs([ConfigResource(ConfigResource.Type.BROKER, str(one)) for one in brokers])
-    found = {int(resource.name): answer.result(timeout=TIMEOUT_S) for resource, answer in asked.items()}
-    return {broker: entries[name].value if name in entries else None for broker, entries in found.items()}
+    found: dict[int, str | None] = {}
+    for broker in sorted(admin.list_topics(timeout=TIMEOUT_S).brokers):
+        resource = ConfigResource(ConfigResource.Type.BROKER, str(broker))
+        (answer,) = admin.describe_configs([resource]).values()  # the client asks one broker at a time
+        entries = answer.result(timeout=TIMEOUT_S)
+        found[broker] = entries[name].value if name in entries else None
+    return found
 
 
 def make_users(admin: AdminClient, passwords: Mapping[str, str]) -> None:

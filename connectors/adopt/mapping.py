@@ -42,7 +42,7 @@ _UNSET, _UNAVAILABLE = _Absent(), _Absent()
 
 
 class _Names:
-    """What expressions may look at; made only where one is evaluated. Columns that could not be read along are left out."""
+    """What expressions may look at, made only where one is evaluated; without columns that could not be read along."""
 
     def __init__(
         self, told: Told, row: Columns | None, key: Columns | str | None, absent: _Placeholder
