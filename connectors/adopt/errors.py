@@ -5,3 +5,6 @@ from __future__ import annotations
 
 class Unmapped(Exception):
     """Why a foreign record cannot be made a change; its bytes are sent as they are, and held."""
+
+    key = ""
+    """Of which record, where that could be told."""

@@ -64,7 +64,7 @@ def reader_of(form: str) -> Reader:
 
     def told(record: Foreign) -> Told | None:
         if record.value is None:
-            return Told(None, record.time_ms, gone=True, tombstone=True)
+            return Told(None, _time(record.time_ms), gone=True, tombstone=True)
         return tell(record, *read(record.value))
 
     return told
@@ -100,8 +100,8 @@ def _struct(found: Mapping[str, Any], schema: ConnectSchema | None) -> Columns:
 
 def _row(record: Foreign, found: Any, schema: ConnectSchema | None) -> Told:
     if found is None:
-        return Told(None, record.time_ms, gone=True)
-    return Told(_columns(found, schema, "a row"), record.time_ms)
+        return Told(None, _time(record.time_ms), gone=True)
+    return Told(_columns(found, schema, "a row"), _time(record.time_ms))
 
 
 def _columns(found: Any, schema: ConnectSchema | None, what: str) -> Columns:
@@ -112,7 +112,7 @@ def _columns(found: Any, schema: ConnectSchema | None, what: str) -> Columns:
 
 def _debezium(record: Foreign, found: Any, schema: ConnectSchema | None) -> Told | None:
     if found is None:
-        return Told(None, record.time_ms, gone=True, tombstone=True)
+        return Told(None, _time(record.time_ms), gone=True, tombstone=True)
     if not isinstance(found, dict) or not isinstance(op := found.get("op"), str):
         raise Unmapped("not a change as Debezium writes it: an object with `op`")
     if op == "m":  # a message in the log: no row
@@ -147,8 +147,12 @@ def _lsn(source: Mapping[str, Any]) -> int | None:
 
 
 def _time(*told: Any) -> int:
-    """The first that is a moment; a snapshot may know none."""
+    """The first that is a moment after 1970; a snapshot may know none, and Kafka says -1 where there is none."""
     return next((ms for ms in told if type(ms) is int and 0 < ms < 2**53), 0)
+
+
+def _ms(moment: Any) -> int:
+    return int(iso_moment(moment).timestamp() * 1000)
 
 
 def _cloudevent(record: Foreign, found: Any, _: ConnectSchema | None) -> Told:
@@ -163,6 +167,6 @@ def _cloudevent(record: Foreign, found: Any, _: ConnectSchema | None) -> Told:
     moment = found.get("time")
     return Told(
         row=None if row is None else _columns(row, None, "`data`"),
-        time_ms=record.time_ms if moment is None else int(iso_moment(moment).timestamp() * 1000),
+        time_ms=_time(None if moment is None else _ms(moment), record.time_ms),
         event={name: found[name] for name in found if name != "data"},
     )

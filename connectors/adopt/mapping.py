@@ -164,6 +164,13 @@ class Mapper:
         record = self._key_text(told, key, names)
         if gone:
             return Mapped(record, gone=True, values={}, fields=frozenset(), unavailable=frozenset())
+        try:
+            return self._whole(record, told, key, names)
+        except Unmapped as error:
+            error.key = record
+            raise
+
+    def _whole(self, record: str, told: Told, key: Columns | str | None, names: _Names) -> Mapped:
         if told.row is None:
             raise Unmapped("no row (in a CloudEvent: `data`), and `deleted` does not say that it is gone")
         if self._check is not None:
@@ -173,12 +180,19 @@ class Mapper:
         self.missing = frozenset(self._parts) - values.keys() - unavailable
         fields = frozenset(values)
         if self._before_is_whole and told.before is not None:
-            before, _ = self._values(told.before, _Names(told, told.before, key, self._absent))
+            before = self._before(told.before, _Names(told, told.before, key, self._absent))
             differing = frozenset(name for name in fields if values[name] != before.get(name, _UNSET))
             fields = differing or fields  # a touched but unchanged row is told whole: it changes nothing
         if not fields:
             raise Unmapped("none of the mapping's columns is there")
         return Mapped(record, gone=False, values=values, fields=fields | unavailable, unavailable=unavailable)
+
+    def _before(self, row: Columns, names: _Names) -> Mapping[str, Any]:
+        """The values before a change; none where they cannot be mapped, so that all of the row is told."""
+        try:
+            return self._values(row, names)[0]
+        except Unmapped:
+            return {}
 
     def _values(self, row: Columns, names: _Names) -> tuple[dict[str, Any], frozenset[str]]:
         values: dict[str, Any] = {}

@@ -62,9 +62,9 @@ class Adopted:
                 return None
             mapped = self._mapper.mapped(told, self._keys.read(record.key))
         except Unmapped as error:
-            return self._held(record, standing, str(error))
+            return self._held(record, standing, str(error), error.key)
         except RecursionError:
-            return self._held(record, standing, "values that are nested too deep")
+            return self._held(record, standing, "values that are nested too deep", "")
         finally:
             standing.passed(record, told)
         self._tell_columns(standing.topic)
@@ -94,12 +94,13 @@ class Adopted:
             self._gone.popitem(last=False)
         return False
 
-    def _held(self, record: Foreign, standing: Standing, why: str) -> ChangeEvent:
+    def _held(self, record: Foreign, standing: Standing, why: str, key: str) -> ChangeEvent:
+        """Under the record's key where that can be told, otherwise under its place in the topic."""
         self._say("adopt.unmapped", why, partition=record.partition, offset=record.offset)
         told = Told(None, max(record.time_ms, 0))
         return ChangeEvent(
             self._name,
-            f"{record.topic}/{record.partition}/{record.offset}",
+            key or f"{record.topic}/{record.partition}/{record.offset}",
             standing.version(record, told),
             told.time_ms,
             {},

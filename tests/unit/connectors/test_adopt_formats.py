@@ -76,6 +76,8 @@ class TestDebezium:
         change = envelope("u", ADA, before={"id": 1, "name": ""})
         assert Desk("debezium").told(change).fields == {"customer_id", "name"}
         assert Desk("debezium", before_is_whole=True).told(change).fields == {"name"}
+        odd = envelope("u", ADA, before={"id": 1, "name": 5})
+        assert Desk("debezium", before_is_whole=True).told(odd).fields == {"customer_id", "name"}
         same = envelope("u", ADA, before=ADA)
         assert Desk("debezium", before_is_whole=True).told(same).fields == {"customer_id", "name"}
 
@@ -179,6 +181,10 @@ class TestCloudEvents:
         )
         assert desk.told({**EVENT, "type": "customer.gone", "data": None}).deletes
         assert desk.see({**EVENT, "type": "order.changed"}) is None
+
+    @pytest.mark.parametrize("moment", ["1969-12-31T23:59:59Z", None])
+    def test_a_time_that_can_be_none_is_kafkas(self, moment: str | None) -> None:
+        assert Desk("cloudevents").told({**EVENT, "time": moment}).time_ms == 1_795_000_000_200
 
     @pytest.mark.parametrize("missing", ["specversion", "id", "source", "type", "data"])
     def test_what_is_missing_is_said(self, missing: str) -> None:
@@ -284,6 +290,10 @@ class TestHeld:
             record.value, record.headers, record.key = sent.value, list(sent.headers), sent.key
             seen = bench.see(record)
             assert (seen.outcome, bench.values()) == ("unreadable", None)
+
+    def test_under_the_records_own_key_where_it_can_be_told(self) -> None:
+        event = Desk("json").see({"id": 1, "name": 5}, key=b"C-7")
+        assert event is not None and event.original is not None and event.key == "C-7"
 
     def test_what_is_too_large_by_reference(self) -> None:
         event = Desk("json").see(b"x" * 600_000)
