@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 
 from connectors.adopt.connect_types import ConnectSchema
 from connectors.adopt.errors import Unmapped
+from schemas.codec import VALUE_LENGTH_MAX
 
-LENGTH_MAX = 1024 * 1024
 DIGITS_MAX = 100
 _SCHEMAS_MAX, _SCHEMA_LENGTH_MAX = 64, 256 * 1024
 _BEGIN, _BETWEEN = b'{"schema":{', b',"payload":'
@@ -53,8 +53,8 @@ _DECODER = json.JSONDecoder(
 
 def read_json(text: bytes) -> Any:
     """What a JSON text says; numbers as int or Decimal. Raises Unmapped."""
-    if len(text) > LENGTH_MAX:
-        raise Unmapped(f"{len(text)} bytes, at most {LENGTH_MAX} are read")
+    if len(text) > VALUE_LENGTH_MAX:
+        raise Unmapped(f"{len(text)} bytes, at most {VALUE_LENGTH_MAX} are read")
     try:
         return _DECODER.decode(text.decode("utf-8"))
     except (ValueError, InvalidOperation) as error:
@@ -74,7 +74,7 @@ class ConnectReader:
         """(payload, its schema); without an envelope, what is there and None. Raises Unmapped."""
         if text.startswith(_BEGIN):
             for before, schema in self._known.items():
-                if text.startswith(before) and text.endswith(b"}") and len(text) <= LENGTH_MAX:
+                if text.startswith(before) and text.endswith(b"}") and len(text) <= VALUE_LENGTH_MAX:
                     return read_json(text[len(before) : -1]), schema
         found = read_json(text)
         if not isinstance(found, dict) or found.keys() != {"schema", "payload"}:

@@ -8,9 +8,8 @@ from typing import Any
 
 from connectors.adopt.connect_types import Reading, days, iso_moment, octets, since_epoch, unscaled
 from connectors.adopt.errors import Unmapped
+from connectors.adopt.json_values import DIGITS_MAX
 from connectors.adopt.settings import Part
-
-_DIGITS_MAX = 100
 
 
 def meaning_of(part: Part) -> Reading | None:
@@ -33,7 +32,7 @@ def text_of(value: Any) -> str:
 
 
 def _integer(value: Any) -> int:
-    if type(value) is str and len(value) <= _DIGITS_MAX:
+    if type(value) is str and len(value) <= DIGITS_MAX:
         digits = value.removeprefix("-")
         if digits.isascii() and digits.isdigit():
             return int(value)
@@ -45,15 +44,15 @@ def _integer(value: Any) -> int:
 
 
 def _decimal(value: Any) -> Decimal:
-    if type(value) is str and len(value) <= _DIGITS_MAX:
+    if type(value) is str and len(value) <= DIGITS_MAX:
         try:
             value = Decimal(value)
         except InvalidOperation as error:
             raise Unmapped("a text that is no number") from error
     if type(value) not in (int, Decimal) or not Decimal(value).is_finite():
         raise Unmapped(f"no decimal, but {type(value).__name__}")
-    if abs(Decimal(value).adjusted()) > _DIGITS_MAX:
-        raise Unmapped(f"a number of more than {_DIGITS_MAX} digits")
+    if abs(Decimal(value).adjusted()) > DIGITS_MAX:
+        raise Unmapped(f"a number of more than {DIGITS_MAX} digits")
     return Decimal(value)
 
 

@@ -11,7 +11,7 @@ import json
 import logging
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import structlog
@@ -35,8 +35,11 @@ EXIT_HELD = 1
 _WIDTH = 60
 
 
-async def newest(config: ConnectorConfig, records: int) -> Iterator[str]:
-    """Lines about the newest records of every topic of a connector. Raises ConnectorError."""
+async def newest(config: ConnectorConfig, records: int) -> tuple[list[str], bool]:
+    """Lines about the newest records of every topic of a connector, and whether any would be held.
+
+    Raises ConnectorError.
+    """
     contracts = contracts_of(config)
     store = Store(":memory:")
     context = Context(
@@ -52,30 +55,27 @@ async def newest(config: ConnectorConfig, records: int) -> Iterator[str]:
         found = {name: await topics.newest(standing.topic, records) for name, standing in standings.items()}
     finally:
         await topics.close()
-    store.close()
-    return (
-        line
-        for name in mappings
-        for line in told(mappings[name], adopted[name], standings[name], found[name])
-    )
+        store.close()
+    parts = [told(mappings[name], adopted[name], standings[name], found[name]) for name in mappings]
+    return [line for lines, _ in parts for line in lines], any(held for _, held in parts)
 
 
 def told(
     mapping: TopicMapping, adopted: Adopted, standing: Standing, records: Iterable[Foreign]
-) -> Iterator[str]:
-    """Lines about the records of one topic."""
-    yield f"{mapping.topic} ({mapping.format}, mapping {mapping.mapping})"
+) -> tuple[list[str], bool]:
+    """Lines about the records of one topic, and whether any would be held."""
+    lines = [f"{mapping.topic} ({mapping.format}, mapping {mapping.mapping})"]
     counts: Counter[str] = Counter()
     for record in records:
         outcome, words = _outcome(adopted.change(record, standing))
         counts[outcome] += 1
-        yield f"  {record.partition}/{record.offset}  {outcome:<11}  {words}"
-    yield "  " + (
-        ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())) or "no records"
-    )
+        lines.append(f"  {record.partition}/{record.offset}  {outcome:<11}  {words}")
+    summed = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
+    lines.append(f"  {summed or 'no records'}")
     for words, columns in (("not mapped", adopted.spare), ("not there", adopted.missing)):
         if columns:
-            yield f"  columns {words}: {', '.join(sorted(columns))}"
+            lines.append(f"  columns {words}: {', '.join(sorted(columns))}")
+    return lines, counts["held"] > 0
 
 
 def _outcome(event: ChangeEvent | None) -> tuple[str, str]:
@@ -110,12 +110,12 @@ def main(arguments: list[str]) -> int:
         if config.adapter != "adopt":
             msg = f"{given.config}: adapter {config.adapter} adopts no topics"
             raise ConfigInvalid(msg)
-        lines = list(asyncio.run(newest(config, max(1, given.records))))
+        lines, held = asyncio.run(newest(config, max(1, given.records)))
     except ConnectorError as error:
         sys.stderr.write(f"{error.detail} [{error.code}]\n{error.remedy}\n")
         return EXIT_CONFIG
     sys.stdout.write("\n".join(lines) + "\n")
-    return EXIT_HELD if any("  held  " in line for line in lines) else 0
+    return EXIT_HELD if held else 0
 
 
 if __name__ == "__main__":

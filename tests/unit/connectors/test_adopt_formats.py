@@ -12,11 +12,14 @@ from typing import Any
 import pytest
 
 from connectors.adopt.errors import Unmapped
-from connectors.adopt.json_values import LENGTH_MAX, ConnectReader, read_json
+from connectors.adopt.formats import Foreign
+from connectors.adopt.json_values import ConnectReader, read_json
+from connectors.adopt.trial import told
 from connectors.sdk.publish import change_record
+from schemas.codec import VALUE_LENGTH_MAX
 from schemas.version import SourceVersion, version_of
 from tests.connector_parts import REGISTRY
-from tests.foreign import FIELDS, Desk, envelope, envelope_schema
+from tests.foreign import FIELDS, TOPIC, Desk, envelope, envelope_schema
 from tests.gate_parts import Bench
 
 ADA = {"id": 1, "name": "Ada"}
@@ -230,7 +233,7 @@ class TestJson:
         ("text", "why"),
         [(b"{", "not JSON"), (b"\xff", "not JSON"), (b"NaN", "NaN"), (b'{"a":1,"a":2}', "same name twice"),
          (b"1e999999", "digits"), (b"9" * 101, "digits"), (b"[" * 100_000, "nested too deep"),
-         (b" " * (LENGTH_MAX + 1), "at most"),
+         (b" " * (VALUE_LENGTH_MAX + 1), "at most"),
          (b"1" * 5000, "digits"), (b"{}x", "not JSON"), (b"", "not JSON")],
     )  # fmt: skip
     def test_what_is_not_read(self, text: bytes, why: str) -> None:
@@ -266,6 +269,17 @@ class TestJson:
             {"schema": 1, "payload": 2, "more": 3},
             None,
         )
+
+
+def test_a_trial_counts_what_becomes_of_records_and_not_words_in_their_values() -> None:
+    desk = Desk("json")
+    records = [
+        Foreign(TOPIC, 0, n, 1, b"C-1", value)
+        for n, value in enumerate((b'{"id":1,"name":"a  held  b"}', b"{"))
+    ]
+    assert told(desk.mapping, desk.adopted, desk.standing, records[:1])[1] is False
+    lines, held = told(desk.mapping, desk.adopted, desk.standing, records)
+    assert held and lines[-1].strip() == "1 held, 1 told"
 
 
 class TestHeld:
