@@ -11,6 +11,7 @@ import typer
 
 from broker import topics
 from broker.cli.output import DIFFERENCES, AsJson, show, table_of
+from broker.embedded.properties import SESSION_MS
 from broker.kafka.admin import admin_client, broker_settings
 from broker.kafka.estate import in_force
 from broker.kafka.reading import TopicReader
@@ -19,7 +20,7 @@ from broker.settings import Settings
 from broker.store.engine import open_store, reading
 
 PINNED = {"faust-streaming": "0.15.3", "aiokafka": "0.14.0"}
-SESSION, SESSION_MS_MAX = "broker.session.timeout.ms", 3000
+SESSION, SESSION_MS_MAX = "broker.session.timeout.ms", SESSION_MS
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,10 @@ class Standing:
         if told is not None and told.lsn is not None:
             self.lsn[record.partition] = max(told.lsn, self.lsn.get(record.partition, 0))
 
+    def counts(self, partition: int, offset: int) -> bool:
+        """Whether a record is read now; what lies beyond an end waits until the former generation is read."""
+        return offset < self.ends.get(partition, offset + 1)
+
     def grow(self, partitions: set[int], ends: Mapping[int, int]) -> None:
         """The topic has new partitions: read the former ones up to `ends` first."""
         self.ends = {partition: ends[partition] for partition in self.next}

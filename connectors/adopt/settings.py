@@ -136,10 +136,7 @@ def mappings_of(context: Context) -> Mapping[str, TopicMapping]:
     found: dict[str, TopicMapping] = {}
     for name, document in context.objects.items():
         mapping = checked(TopicMapping, document, f"objects.{name}")
-        unknown = sorted(set(mapping.fields) - set(context.contracts[name].fields))
-        if unknown:
-            msg = f"objects.{name}.fields: not in the contract: {', '.join(unknown)}"
-            raise ConfigInvalid(msg)
+        context.require_fields(name, mapping.fields)
         if any(mapping.topic == other.topic for other in found.values()):
             msg = f"objects.{name}.topic: {mapping.topic} is told as another object already"
             raise ConfigInvalid(msg, "One topic is one object; split it with two connectors and `only`.")

@@ -75,7 +75,7 @@ class Topics:
             TopicPartition(standing.topic, partition): offset
             for standing in self._standings.values()
             for partition, offset in standing.next.items()
-            if offset < standing.ends.get(partition, offset + 1)
+            if standing.counts(partition, offset)
         }
         self._consumer.assign(list(offsets))
         for place, offset in offsets.items():
@@ -100,7 +100,7 @@ class Topics:
             Foreign(record.topic, record.partition, record.offset, record.timestamp, record.key, record.value)
             for place, records in found.items()
             for record in records
-            if record.offset < self._standings[place.topic].ends.get(place.partition, record.offset + 1)
+            if self._standings[place.topic].counts(place.partition, record.offset)
         ]
 
     async def newest(self, topic: str, records: int) -> list[Foreign]:

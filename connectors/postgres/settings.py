@@ -73,9 +73,6 @@ def mappings_of(context: Context) -> Mapping[str, TableMapping]:
     found = {}
     for name, document in context.objects.items():
         mapping = checked(TableMapping, document, f"objects.{name}")
-        unknown = sorted(set(mapping.fields) - set(context.contracts[name].fields))
-        if unknown:
-            msg = f"objects.{name}.fields: not in the contract: {', '.join(unknown)}"
-            raise ConfigInvalid(msg)
+        context.require_fields(name, mapping.fields)
         found[name] = mapping
     return found

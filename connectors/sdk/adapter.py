@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -39,6 +39,13 @@ class Context:
     """The adapter's own small memory; survives restarts."""
     nudge: asyncio.Event = field(default_factory=asyncio.Event)
     """Set it to have the source read at once instead of after the poll interval."""
+
+    def require_fields(self, object_name: str, fields: Iterable[str]) -> None:
+        """Raises ConfigInvalid for fields of a mapping that the object's contract does not have."""
+        unknown = sorted(set(fields) - set(self.contracts[object_name].fields))
+        if unknown:
+            msg = f"objects.{object_name}.fields: not in the contract: {', '.join(unknown)}"
+            raise ConfigInvalid(msg)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,10 +26,7 @@ def build(context: Context) -> Parts:
         raise ConfigInvalid("objects: this connector carries one object, the parties")
     (name, document) = next(iter(context.objects.items()))
     mapping = checked(PartyMapping, document, f"objects.{name}")
-    unknown = sorted(set(mapping.fields) - set(context.contracts[name].fields))
-    if unknown:
-        msg = f"objects.{name}.fields: not in the contract: {', '.join(unknown)}"
-        raise ConfigInvalid(msg)
+    context.require_fields(name, mapping.fields)
     password = settings.password.read(context.folder)
     ledger = PublishedLedger(context.shelf)
 
