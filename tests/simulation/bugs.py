@@ -212,13 +212,13 @@ def drift_not_reasserted(patch: Patch) -> None:
 
 
 def original_cut_off(patch: Patch) -> None:
-    real = route.case_body
+    real = route._case_body
 
     def cut(*given: Any) -> dict[str, Any]:
         case = real(*given)
         return case | {"value": (case["value"] or b"")[:16] or None}
 
-    patch.setattr(route, "case_body", cut)
+    patch.setattr(route, "_case_body", cut)
 
 
 def decides_by_something_else(patch: Patch) -> None:
