@@ -108,6 +108,7 @@ def ledger(sequence: int = 1, **changed: Any) -> dict[str, Any]:
         "decisions_digest": b"d",
         "map_since_ms": T0,
         "watches": {"changes.crm.customer/0": {"judged": 4, "held": 0, "usual_permille": -1, "stale": 0}},
+        "outputs": {"authoritative.customer/0": 7, "trail/0": -1},
         "previous_chain": f"{slot}/{sequence - 1}".encode() if sequence > 1 else b"",
         "chain": f"{slot}/{sequence}".encode(),
     }

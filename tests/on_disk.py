@@ -39,7 +39,7 @@ async def opened(
     until: int | None = None,
     spare: bool = False,
 ) -> tuple[SlotMemory, int]:
-    """(what a slot knows once it is open, records read), in the steps of broker.lane.replay; it may end midway.
+    """(what a slot knows once it is open, records read), in the steps of broker.lane.rebuilding; it may end midway.
 
     `spare`: memory is so short that every record read is written at once.
     """

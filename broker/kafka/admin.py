@@ -194,14 +194,16 @@ def _own_acls() -> Iterable[AclBinding]:
     read, write = AclOperation.READ, AclOperation.WRITE
     for prefix in ("changes.", "commands.", "authoritative.", "state."):
         yield _allow(ResourceType.TOPIC, prefix, GATE, read, prefixed=True)
-    for name in (topics.SLOTS, topics.LEDGER, topics.OWNERSHIP_MAP, topics.PROJECTIONS):
+    for name in (topics.SLOTS, topics.OWNERSHIP_MAP, topics.PROJECTIONS):
         yield _allow(ResourceType.TOPIC, name, GATE, read)
     for prefix in ("authoritative.", "state.", "refusals.", "proposals.", "deliveries.", "readings."):
         yield _allow(ResourceType.TOPIC, prefix, GATE, write, prefixed=True)
     yield _allow(ResourceType.TOPIC, topics.PROJECTIONS, GATE, write)
-    yield _allow(ResourceType.TOPIC, "readings.", GATE, read, prefixed=True)
+    for prefix in ("refusals.", "proposals.", "deliveries.", "readings."):  # whether what it wrote is there
+        yield _allow(ResourceType.TOPIC, prefix, GATE, read, prefixed=True)
     yield _allow(ResourceType.TOPIC, "deliveries.", GATE, AclOperation.DELETE, prefixed=True)
     for name in (topics.QUARANTINE, topics.TRAIL, topics.LEDGER):
+        yield _allow(ResourceType.TOPIC, name, GATE, read)
         yield _allow(ResourceType.TOPIC, name, GATE, write)
         yield _allow(ResourceType.TOPIC, name, CONTROL, read)
     yield _allow(ResourceType.GROUP, GATE, GATE, read)

@@ -11,10 +11,8 @@ from dataclasses import dataclass
 
 from broker import topics
 from broker.lane.memory import SlotMemory
+from broker.lane.places import Place
 from broker.lane.stored import FORMAT
-
-Place = tuple[str, int]
-"""(topic, partition)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
-"""A producer that asks once for the end of a transaction, and gives up if no answer comes. The one patch of aiokafka.
+"""A producer that asks once for the end of a transaction, and gives up if no answer comes. The first patch of aiokafka;
+the second is `broker/kafka/unpacking.py`.
 
 The hazard: a torn transaction. EndTxn(COMMIT) of transaction n is delayed in the network. The client's time runs out,
 aiokafka connects anew and sends it again by itself; that one succeeds, and the client begins n+1. Now the first request

@@ -37,6 +37,7 @@ from broker.lane.judged import STEP_RECORDS, Input, Judged, LogRecord, NotDecide
 from broker.lane.ledger import chain_of
 from broker.lane.memory import Shelf, SlotMemory
 from broker.lane.misrouted import is_placed, placed
+from broker.lane.places import named, places_of
 from broker.lane.states import StatesUnusable
 from broker.rules import Rules
 from schemas.errors import SchemaError
@@ -374,6 +375,10 @@ class Judge:
             "decisions_digest": hashlib.blake2b(b"".join(judged.decisions), digest_size=32).digest(),
             "map_since_ms": self._map_since(judged, rules.ownership_map.version),
             "watches": {name: watch._asdict() for name, watch in (memory.watches | judged.watches).items()},
+            "outputs": {
+                named(place): memory.ends.get(place, -1)
+                for place in places_of(memory.slot, judged.outgoing, judged.streams)
+            },
             "previous_chain": memory.chain,
         }
         record["chain"] = chain_of(record)

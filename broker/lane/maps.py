@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 
 from broker import topics
 from broker.access import KafkaAccess
-from broker.lane.replay import reader_of
+from broker.lane.replay import read_all, reader_of, reading
 from broker.rules import Rules, rules_of
 from ownership.errors import MapRefused
 from schemas.errors import SchemaError
@@ -77,6 +77,18 @@ class MapFollower:
             )
         assert self.rules is not None
         return self.rules
+
+    async def version(self, number: int) -> Rules:
+        """The rules of one version, which may be older than those in force. Raises LookupError when it is gone."""
+        if self.rules is not None and self.rules.ownership_map.version == number:
+            return self.rules
+        async with reading(self._access) as consumer:
+            async for record in read_all(consumer, [TopicPartition(topics.OWNERSHIP_MAP, 0)]):
+                entry = envelopes().codec.decode(record.value, envelopes().ids("solesource.map"))
+                if entry["version"] == number:
+                    return rules_of(entry["documents"], number)
+        msg = f"version {number} of the ownership map is no longer in the log"
+        raise LookupError(msg)
 
 
 def _deliveries(rules: Rules) -> dict[str, tuple[tuple[str, str], int]]:

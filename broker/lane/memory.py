@@ -37,6 +37,8 @@ class SlotMemory:
     gate_time_ms: int = 0
     sequence: int = 0
     chain: bytes = b""
+    ends: dict[tuple[str, int], int] = field(default_factory=dict)
+    """(topic, partition) of an output to an offset before which all of its records so far stand; -1 = not known."""
     map_version: int = 0
     map_since_ms: int = 0
     """Gate time of the first batch under this map version."""

@@ -13,13 +13,14 @@ from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import TopicAuthorizationFailedError
 
 from broker import topics
 from broker.access import KafkaAccess
-from broker.gate.project import Projection, Revision, project
+from broker.gate.project import SEQUENCE, Projection, Revision, project
 from broker.lane.maps import MapFollower
 from broker.lane.memory import Shelf
-from broker.lane.replay import TO_THE_END, read_all, reader_of
+from broker.lane.replay import TO_THE_END, last_records, read_all, reader_of, reading
 from broker.lane.transaction import Transactions, transactional_id
 from broker.settings import SettingsRefused
 from schemas.registry import envelopes
@@ -94,7 +95,7 @@ class Projector:
             known = await writer.mark([(topics.PROJECTIONS, self._slot)])
             self._positions, self._followed = await self._read_positions(consumer, known), set()
             while not self.stopping.is_set():
-                streams = await self._ready(consumer, writer)
+                streams = await self._ready(writer)
                 await self._follow(consumer, writer, streams)
         finally:
             await consumer.stop()
@@ -137,24 +138,54 @@ class Projector:
                 log.error("projector.no_mask_key", system=reading.system, object=reading.object, error=said)  # noqa: TRY400
             return None
 
-    async def _ready(self, consumer: AIOKafkaConsumer, writer: Transactions) -> list[Stream]:
+    async def _ready(self, writer: Transactions) -> list[Stream]:
         """The streams that can be followed, filled where they are new; positions of those that are gone are dropped."""
         streams = [s for s in self._streams() if {s.place[0], s.source.topic} <= set(self._existing)]
         wanted = {stream.place for stream in streams}
         if gone := [place for place in self._positions if place not in wanted]:
             await self._drop(writer, gone)
-        for stream in streams:
-            if stream.place not in self._followed and await self._is_new(consumer, stream.place):
-                await self._fill(writer, stream)
+        await self._begin(writer, [s for s in streams if s.place not in self._followed])
         self._followed = wanted
         return streams
 
-    async def _is_new(self, consumer: AIOKafkaConsumer, place: tuple[str, int]) -> bool:
-        """Whether a stream must be filled: it has no position, or its topic was made anew since."""
-        known, there = self._positions.get(place), TopicPartition(*place)
-        if known is None or not known.delivered:
-            return known is None
-        return bool((await consumer.end_offsets([there]))[there] == 0)
+    async def _begin(self, writer: Transactions, streams: Collection[Stream]) -> None:
+        """Fill what has no position, or a topic that was made anew since; else go on behind the last delivery there.
+
+        The position may say otherwise: Kafka may have kept one of them and taken back the other (decision 0022).
+        """
+        begun = [stream.place for stream in streams if stream.place in self._positions]
+        try:
+            last = await self._last_deliveries(writer, begun)
+        except TopicAuthorizationFailedError:
+            log.warning(
+                "projector.not_readable", what_to_do="Give the gate its rights: `solesource prepare`."
+            )
+            last, streams = {}, [stream for stream in streams if stream.place not in begun]
+        for stream in streams:
+            place, filled = stream.place, self._positions.get(stream.place)
+            delivery = last.get(place)
+            if filled is None or (filled.delivered and delivery is None):
+                await self._fill(writer, stream)
+            elif delivery is not None:
+                behind = int(dict(delivery.headers)[SEQUENCE]) + 1
+                # A position further on is usual after filling; then there is nothing in between.
+                self._positions[place] = replace(filled, next_offset=behind)
+                if behind > filled.next_offset:
+                    log.error("projector.batch_torn", topic=place[0], partition=place[1], next_offset=behind)
+                    await self._keep(writer, {place: self._positions[place]})
+
+    async def _last_deliveries(
+        self, writer: Transactions, places: Collection[tuple[str, int]]
+    ) -> dict[tuple[str, int], Any]:
+        """The last delivery of each place that has one."""
+        if not places:
+            return {}
+        found, known = dict[tuple[str, int], Any](), await writer.mark(places)
+        async with reading(self._access) as consumer:
+            for place in places:
+                for record in await last_records(consumer, TopicPartition(*place), known):
+                    found[place] = record
+        return found
 
     # -- the work
 

@@ -73,13 +73,13 @@ class Again:
         judge = Judge(self.memory, str(record["worker"]))
         rules, batch = (
             self._maps.get(record["map_version"]),
-            _batch(record, self.memory.positions, self._inputs),
+            batch_of(record, self.memory.positions, self._inputs),
         )
         if rules is None or batch is None:
             missing = f"map version {record['map_version']} is" if rules is None else "its changes are"
             self.stop(f"cannot be judged again: {missing} no longer in the log")
             return
-        judged, differing = _again(judge, rules, in_order(batch), record)
+        judged, differing = again(judge, rules, in_order(batch), record)
         if differing:
             self.stop(f"judged again, it comes out otherwise: {', '.join(differing)}")
             return
@@ -151,7 +151,7 @@ def _carry(slots: Sequence[Again], stream: str, partitions: Mapping[str, int], c
         memories[topics.slot_of(stream, number, count)].connections[stream, number] = merged(orders)
 
 
-def _again(
+def again(
     judge: Judge, rules: Rules, records: Sequence[LogRecord], recorded: Mapping[str, Any]
 ) -> tuple[Judged, list[str]]:
     """The batch judged again, and what is otherwise than recorded.
@@ -172,7 +172,7 @@ def _again(
     return ways[0]
 
 
-def _batch(
+def batch_of(
     record: Mapping[str, Any], before: Mapping[str, int], inputs: Inputs
 ) -> list[list[LogRecord]] | None:
     """The records that a batch read, per input; None = some are gone."""

@@ -1,37 +1,26 @@
-"""What a slot knows, from the log: memory, authoritative records, and the last committed ledger record.
+"""Logs, read to their ends.
 
-States that are on disk are read on from their checkpoint; the rest from the beginning of the log.
-
-Reads only what is committed, to the last stable offset. Called after the producer has fenced the former worker, and
-told how far each partition goes at least: a broker that was silent for a while takes itself for the leader for a moment
-after it comes back, and says that the log ends where it did before (decision 0015).
+Only what is committed, to the last stable offset. Whoever reads says how far each partition goes at least: a broker
+that was silent for a while takes itself for the leader for a moment after it comes back, and says that the log ends
+where it did before (decision 0015).
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
-import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from broker import topics
 from broker.access import KafkaAccess
-from broker.kafka.reading import topic_ids
-from broker.lane.checkpoint import Changelogs
-from broker.lane.disk import StatesOnDisk
-from broker.lane.memory import Shelf, SlotMemory
-from broker.lane.turns import Turns
 from schemas.registry import envelopes
 
-log = structlog.get_logger()
-
-_LEDGER_STEP = 64
+_STEP = 64
 _POLL_MS = 100
 """The end of a transaction is no record: at the end of a partition a longer wait would be in vain."""
 TO_THE_END: Mapping[str, Any] = {"fetch_max_wait_ms": 10}
@@ -44,8 +33,6 @@ _ASK_AGAIN_S = 0.03
 _TRIES = 5
 """So often the same leader is asked before it is asked who leads."""
 _BEHIND_S_MAX = 30.0
-Mark = Callable[[Collection[tuple[str, int]]], Awaitable[Mapping[tuple[str, int], int]]]
-"""Tells of each (topic, partition) how far it goes at least, from those who take writes for it."""
 
 
 class LogBehindError(KafkaError):
@@ -83,6 +70,17 @@ def reader_of(access: KafkaAccess, *, isolation_level: str = "read_committed", *
         max_partition_fetch_bytes=1024 * 1024,
         **options,
     )
+
+
+@asynccontextmanager
+async def reading(access: KafkaAccess, **options: Any) -> AsyncIterator[Reader]:
+    """A reader to the ends of logs, connected as long as this lasts."""
+    consumer = reader_of(access, **TO_THE_END, **options)
+    await consumer.start()
+    try:
+        yield consumer
+    finally:
+        await consumer.stop()
 
 
 async def stable_ends(
@@ -124,7 +122,7 @@ async def read_on(
     places: Collection[TopicPartition],
     since: Mapping[tuple[str, int], int] = _ALL,
     at_least: Mapping[tuple[str, int], int] = _ALL,
-) -> AsyncIterator[tuple[TopicPartition, Sequence[Any]]]:
+) -> AsyncGenerator[tuple[TopicPartition, Sequence[Any]], None]:
     """The same, some records of one partition at a time.
 
     `since`: where to begin in some of them; the others are read from their beginning. `at_least`: how far they go.
@@ -144,110 +142,29 @@ async def read_on(
         open_places = [place for place in open_places if await consumer.position(place) < end[place]]
 
 
+async def last_records(
+    consumer: AIOKafkaConsumer, place: TopicPartition, at_least: Mapping[tuple[str, int], int], count: int = 1
+) -> list[Any]:
+    """The last records of a partition that the consumer may see, oldest first; it goes so far `at_least`."""
+    consumer.assign([place])
+    begin = (await consumer.beginning_offsets([place]))[place]
+    end = (await stable_ends(consumer, [place], at_least))[place]
+    step, found = _STEP, list[Any]()
+    while True:
+        start = max(begin, end - step)
+        consumer.seek(place, start)
+        found = []
+        while await consumer.position(place) < end:
+            for records in (await consumer.getmany(place, timeout_ms=_POLL_MS)).values():
+                found = [*found, *records][-count:]
+        if len(found) == count or start == begin:
+            return found
+        step *= 8
+
+
 async def last_ledger(
     consumer: AIOKafkaConsumer, slot: int, at_least: Mapping[tuple[str, int], int]
 ) -> Mapping[str, Any] | None:
     """The last committed ledger record of a slot, None if there is none yet; the ledger goes so far `at_least`."""
-    place = TopicPartition(topics.LEDGER, slot)
-    consumer.assign([place])
-    begin = (await consumer.beginning_offsets([place]))[place]
-    end = (await stable_ends(consumer, [place], at_least))[place]
-    step, found = _LEDGER_STEP, None
-    while end > begin and found is None:
-        start = max(begin, end - step)
-        consumer.seek(place, start)
-        while await consumer.position(place) < end:
-            for records in (await consumer.getmany(place, timeout_ms=_POLL_MS)).values():
-                found = records[-1].value if records else found
-        if start == begin:
-            break
-        step *= 8
-    return envelopes().codec.decode(found) if found is not None else None
-
-
-@dataclass(frozen=True, slots=True)
-class Rebuilding:
-    """What a slot is rebuilt with, from its opening to its closing: all at first, then what is added to it."""
-
-    access: KafkaAccess
-    disk: StatesOnDisk
-    """Where states are kept."""
-    mark: Mark
-    """Asked before anything is believed."""
-    beat: Callable[[], None]
-    """Called as long as it goes on."""
-    turns: Turns
-
-    async def memory_of(self, slot: int, shelves: Collection[Shelf]) -> SlotMemory:
-        """The memory of a slot that works on `shelves`, as its last committed batch left it."""
-        memory = SlotMemory(slot=slot)
-        async with _reading(self.access) as consumer:
-            changelogs = _changelogs(shelves, await consumer.topics())
-            known = await self.mark([TopicPartition(topics.LEDGER, slot), *changelogs])
-            ledger = await last_ledger(consumer, slot, known)
-            if ledger is not None:
-                memory.follow(ledger)
-            await self._load(consumer, memory, changelogs, known)
-        return memory
-
-    async def add(self, memory: SlotMemory, shelves: Collection[Shelf]) -> None:
-        """Bring the states of more shelves into the memory of a slot at work."""
-        async with _reading(self.access) as consumer:
-            changelogs = _changelogs(shelves, await consumer.topics())
-            if changelogs:
-                await self._load(consumer, memory, changelogs, await self.mark([*changelogs]))
-
-    async def _load(
-        self,
-        consumer: AIOKafkaConsumer,
-        memory: SlotMemory,
-        changelogs: Mapping[TopicPartition, Shelf],
-        known: Mapping[tuple[str, int], int],
-    ) -> None:
-        """Bring states, in memory and on disk, to the end of the log, which is at least `known`."""
-        if not changelogs:
-            return
-        places = list(changelogs)
-        ids = await asyncio.to_thread(topic_ids, self.access, {place.topic for place in places})
-        begin, end = await consumer.beginning_offsets(places), await stable_ends(consumer, places, known)
-        said = Changelogs(ids, begin, end)
-        since = await self.disk.take(memory, set(changelogs.values()), said)
-        count, left = 0, sum(end[place] - since.get(place, begin[place]) for place in places)
-        async with self.turns.reading(left, self.beat):
-            for topic_of in (topics.state, topics.authoritative):
-                shelf_of = {
-                    place: shelf for place, shelf in changelogs.items() if place.topic == topic_of(shelf[0])
-                }
-                begins = {place: at for place, at in since.items() if place in shelf_of}
-                async for place, records in read_on(consumer, shelf_of, begins, end):
-                    shelf = shelf_of[place]
-                    for record in records:
-                        if topic_of is topics.state:
-                            memory.remember(shelf, record.key, record.value)
-                        else:
-                            memory.revise(shelf, record.key, record.value, record.headers)
-                    count += len(records)
-                    self.beat()
-                    await self.disk.spare()
-        await self.disk.loaded(said)
-        log.info("slot.state_read", slot=memory.slot, records=count)
-
-
-@asynccontextmanager
-async def _reading(access: KafkaAccess) -> AsyncIterator[Reader]:
-    consumer = reader_of(access, **TO_THE_END)
-    await consumer.start()
-    try:
-        yield consumer
-    finally:
-        await consumer.stop()
-
-
-def _changelogs(shelves: Collection[Shelf], existing: Collection[str]) -> dict[TopicPartition, Shelf]:
-    """The partitions that states are read from, those of memories first, where there are such topics."""
-    return {
-        TopicPartition(topic_of(object_name), partition): (object_name, partition)
-        for topic_of in (topics.state, topics.authoritative)
-        for object_name, partition in shelves
-        if topic_of(object_name) in existing
-    }
+    found = await last_records(consumer, TopicPartition(topics.LEDGER, slot), at_least)
+    return envelopes().codec.decode(found[-1].value) if found else None

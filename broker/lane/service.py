@@ -35,7 +35,7 @@ from broker.lane.replay import reader_of
 from broker.lane.seat import Seats
 from broker.lane.settle import Batch
 from broker.lane.slot import Slot
-from broker.lane.stable import StableOffsets, outputs
+from broker.lane.stable import StableOffsets, watched
 from broker.lane.states import Room
 from broker.lane.trim import TRIM_EVERY_S, trimming
 from broker.lane.turns import Turns
@@ -194,7 +194,7 @@ class Lane(Service):
 
     def _outputs(self) -> set[TopicPartition]:
         return {
-            place for number in self.slots for place in outputs(number, self._shelves(number), self._existing)
+            place for number in self.slots for place in watched(number, self._shelves(number), self._existing)
         }
 
     async def _refresh(self, consumer: AIOKafkaConsumer) -> bool:

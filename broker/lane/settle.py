@@ -165,6 +165,7 @@ class Settling:
         self.s_per_record = batch.spent_s / len(records)
         moved = await self._writer.commit(judged.outgoing, judged.ledger, judged.streams)
         self._judge.keep(judged)
+        self._judge.memory.ends.update(moved)
         await self._kept(moved)  # I3: only what is committed
         self._committed(judged)
 

@@ -18,6 +18,7 @@ from aiokafka.errors import OffsetOutOfRangeError
 
 from broker import topics
 from broker.access import KafkaAccess
+from broker.lane.completing import complete, inputs_of
 from broker.lane.cycles import look_for_cycles
 from broker.lane.disk import StatesOnDisk
 from broker.lane.halts import Halts
@@ -26,7 +27,8 @@ from broker.lane.judged import Judged
 from broker.lane.maps import MapFollower
 from broker.lane.memory import SlotMemory
 from broker.lane.order import batches, in_order, records_max
-from broker.lane.replay import Rebuilding, reader_of
+from broker.lane.rebuilding import Rebuilding
+from broker.lane.replay import reader_of
 from broker.lane.settle import Batch, Settling, StandsStill
 from broker.lane.transaction import SlotWriter
 from broker.lane.turns import FULL_RECORDS, Turns
@@ -104,9 +106,14 @@ class Slot:
 
     async def _work(self, writer: SlotWriter, states: StatesOnDisk) -> None:
         rebuilding = Rebuilding(self._access, states, writer.mark, self._comes_round, self._turns)
-        memory = await rebuilding.memory_of(self.number, set(self._inputs.values()))
-        await self._maps.at_least(memory.map_version)  # never with an older map than the slot's last batch
+        memory, torn = await rebuilding.memory_of(self.number, set(self._inputs.values()))
         memory.partitions = dict(self._partitions)
+        if torn is not None:
+            rules = await self._maps.version(torn.record["map_version"])
+            await complete(torn, memory, rules, await inputs_of(self._access, torn), writer)
+            wrote = torn.begins
+            await states.committed({place: at for place, at in memory.ends.items() if place in wrote})
+        await self._maps.at_least(memory.map_version)  # never with an older map than the slot's last batch
         judge = Judge(memory, self._worker)
         settling = Settling(writer, judge, self._submit, self._count, states.committed)
         log.info("slot.opened", slot=self.number, sequence=memory.sequence, inputs=len(self._inputs))

@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 from broker import topics
 from broker.access import KafkaAccess
 from broker.lane.memory import Shelf
+from broker.lane.places import outputs
 from broker.lane.replay import reader_of
 from broker.lane.transaction import TRANSACTION_TIMEOUT_MS
 
@@ -24,8 +25,6 @@ LIMIT_S = TRANSACTION_TIMEOUT_MS / 1000 + 15
 """So long an offset may stand still: Kafka looks for transactions whose time is over every ten seconds."""
 LOOK_S = 15.0
 RETRY_S = 1.0
-_BY_SLOT = (topics.LEDGER, topics.TRAIL, topics.QUARANTINE, topics.PROJECTIONS)
-_BY_SLOT_AND_SYSTEM = (topics.refusals(""), topics.proposals(""))
 log = structlog.get_logger()
 
 
@@ -45,19 +44,15 @@ def waiting(before: Waiting | None, stable: int, end: int, now_s: float) -> Wait
     return before if before is not None and before.stable == stable else Waiting(stable, now_s)
 
 
-def outputs(slot: int, shelves: Collection[Shelf], existing: Collection[str]) -> set[TopicPartition]:
+def watched(slot: int, shelves: Collection[Shelf], existing: Collection[str]) -> set[TopicPartition]:
     """Every partition that a slot and its projector write, among the topics that there are."""
-    found = {
-        TopicPartition(name, slot)
-        for name in existing
-        if name in _BY_SLOT or name.startswith(_BY_SLOT_AND_SYSTEM)
-    }
+    found = outputs(slot, shelves, existing)
+    if topics.PROJECTIONS in existing:
+        found.add((topics.PROJECTIONS, slot))
+    deliveries = [(name, topics.parse_deliveries(name)) for name in existing]
     for stream, partition in shelves:
-        written = {topics.authoritative(stream), topics.state(stream)}
-        for name in existing:
-            if name in written or topics.parse_deliveries(name) == stream:
-                found.add(TopicPartition(name, partition))
-    return found
+        found |= {(name, partition) for name, made_from in deliveries if made_from == stream}
+    return {TopicPartition(*place) for place in found}
 
 
 class StableOffsets:

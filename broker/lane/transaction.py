@@ -12,12 +12,13 @@ import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
 from broker import topics
 from broker.access import KafkaAccess
 from broker.gate.outgoing import ENVELOPE, Destination, Outgoing
 from broker.lane.end_txn import EndOnceProducer
+from broker.lane.places import Place, place_of
 from schemas.registry import envelopes
 
 BATCH_BYTES_MAX = 1024 * 1024
@@ -98,7 +99,17 @@ class Transactions:
             for at, count in zip(written, counts, strict=True)
         }
 
-    async def mark(self, places: Collection[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    async def mark(self, places: Collection[Place], others: Collection[Place] = ()) -> dict[Place, int]:
+        """`mark_all` of both; -1 for the others where one of them may not be written."""
+        try:
+            return await self.mark_all({*places, *others})
+        except TopicAuthorizationFailedError:
+            if not others:
+                raise
+            await self.renew()
+            return await self.mark_all(places) | dict.fromkeys(others, -1)
+
+    async def mark_all(self, places: Collection[Place]) -> dict[Place, int]:
         """Offsets that the log of each (topic, partition) goes beyond; whoever says that it ends before is wrong.
 
         Writes a record to each and takes it back: only who really leads a partition can have a write acknowledged.
@@ -137,41 +148,43 @@ class SlotWriter(Transactions):
         """Write the records and the ledger in one transaction; what `send` says of it. `streams`: of each object."""
         return await self.send(self._batches(outgoing, ledger, streams))
 
+    async def complete(
+        self,
+        outgoing: Iterable[tuple[Outgoing, int]],
+        ledger: Mapping[str, Any],
+        streams: Mapping[str, str],
+        missing: Collection[Place],
+    ) -> dict[Place, int]:
+        """The same for a batch of which only what belongs to the missing places is to be written."""
+        return await self.send(self._batches(outgoing, ledger, streams, missing))
+
     def _batches(
-        self, outgoing: Iterable[tuple[Outgoing, int]], ledger: dict[str, Any], streams: Mapping[str, str]
+        self,
+        outgoing: Iterable[tuple[Outgoing, int]],
+        ledger: Mapping[str, Any],
+        streams: Mapping[str, str],
+        only: Collection[Place] | None = None,
     ) -> Batches:
         batches = self.batches()
         before, place = None, ("", 0)
         for record, partition in outgoing:
             whither = (record.destination, record.target, partition)
             if whither != before:
-                before, place = whither, self._place(record, partition, streams)
+                before, place = whither, place_of(self._slot, *whither, streams)
+            if only is not None and place not in only:
+                continue
             body = record.body
             value = (
                 body if body is None or isinstance(body, bytes) else self._encode(record.destination, body)
             )
             batches.put(place, record.key, value, record.headers)
-        ledger_value = self._codec.encode(self._ids["ledger"], ledger)
-        batches.put((topics.LEDGER, self._slot), b"%d" % self._slot, ledger_value, ())
+        if only is None or (topics.LEDGER, self._slot) in only:
+            ledger_value = self._codec.encode(self._ids["ledger"], ledger)
+            batches.put((topics.LEDGER, self._slot), b"%d" % self._slot, ledger_value, ())
         return batches
 
     def _encode(self, destination: Destination, body: Any) -> bytes:
         return self._codec.encode(self._ids[ENVELOPE[destination]], body)
-
-    def _place(self, record: Outgoing, partition: int, streams: Mapping[str, str]) -> tuple[str, int]:
-        match record.destination:
-            case Destination.AUTHORITATIVE:
-                return topics.authoritative(streams[record.target]), partition
-            case Destination.STATE:
-                return topics.state(streams[record.target]), partition
-            case Destination.QUARANTINE:
-                return topics.QUARANTINE, self._slot
-            case Destination.REFUSALS:
-                return topics.refusals(record.target), self._slot
-            case Destination.PROPOSALS:
-                return topics.proposals(record.target), self._slot
-            case Destination.TRAIL:
-                return topics.TRAIL, self._slot
 
 
 class Batches:

@@ -24,6 +24,7 @@ from ownership.reading import readings
 from schemas.authoritative import parse_authoritative
 from tests.connector_bench import running
 from tests.estate import PARTITIONS, SLOTS, Estate, estate_of, map_documents
+from tests.tearing import ADMIN_PASSWORD, STATUS
 
 pytestmark = pytest.mark.integration
 MASK_KEY = "0123456789abcdef0123456789abcdef"
@@ -235,3 +236,24 @@ async def test_a_restricted_reader_that_drifts_is_sent_what_it_may_see(
         assert {v["field"] for v in case["verdicts"] if v["verdict"] == "held"} == {"name", "email"}
         await eventually(lambda: bool(sink.refusals), estate)
         assert "SECRET" not in repr(sink.refusals), "a refusal names fields, never values"
+
+
+@pytest.mark.parametrize("keeps", [r"deliveries\..*", "projections"])
+def test_deliveries_that_kafka_kept_a_part_of(estate: Estate, keeps: str) -> None:
+    """I3: what was delivered and how far that is were one transaction, and only one of them is there."""
+    generation = let_billing(estate, "name")
+    worker = estate.start_gate()
+    backlog(estate, range(8))
+    until(lambda: len(delivered(estate, generation)) == 8, estate)
+    worker.terminate()
+    assert worker.wait(30) == 0
+    backlog(estate, range(8), name="again")
+    broken = f"from tests.tearing import tear; tear('gate-projector-.*', {keeps!r})"
+    torn = estate.start_gate(broken, **{ADMIN_PASSWORD: estate.kafka.credentials("admin")})
+    assert torn.wait(60) == STATUS
+    estate.start_gate()
+    until(lambda: len(delivered(estate, generation)) >= 16, estate)
+    backlog(estate, range(8), name="and again")
+    until(lambda: len(delivered(estate, generation)) >= 24, estate)
+    found = delivered(estate, generation)
+    assert sorted(found) == [(f"C-{number}", revision) for number in range(8) for revision in (1, 2, 3)]

@@ -6,7 +6,7 @@ import pytest
 from aiokafka import TopicPartition
 
 from broker import topics
-from broker.lane.stable import Waiting, outputs, waiting
+from broker.lane.stable import Waiting, waiting, watched
 from broker.rules import rules_of
 from tests.estate import map_documents
 
@@ -38,7 +38,7 @@ def test_what_slots_write_is_all_that_the_gate_writes_in_transactions() -> None:
         for slot in range(4)
     }
     found = [
-        place for slot in range(4) for place in outputs(slot, shelves[slot], [plan.name for plan in plans])
+        place for slot in range(4) for place in watched(slot, shelves[slot], [plan.name for plan in plans])
     ]
     not_the_gates = (topics.SLOTS, topics.OWNERSHIP_MAP, "changes.", "commands.", "acks.", "readings.")
     assert len(found) == len(set(found))
