@@ -23,16 +23,17 @@ from broker import topics
 from broker.clock import now_ms
 from broker.gate.state import NO_MEMORY, RecordState
 from broker.lane import rocks
-from broker.lane.checkpoint import Changelogs, Checkpoint, Place, checkpoint_of, doubt
+from broker.lane.checkpoint import Changelogs, Checkpoint, checkpoint_of, doubt
 from broker.lane.memory import Shelf, SlotMemory
+from broker.lane.places import Place
 from broker.lane.replaced import ReplacedOnDisk
 from broker.lane.states import CachedStates, Room, StatesUnusable
 from broker.lane.stored import connections_bytes, connections_in, state_bytes, state_of
 
 GOLDEN = 0.618
-WRITE_S = 2.0
+WRITE_S, PATIENCE_S, MUCH = 2.0, 5.0, 2_000
 """So often a checkpoint is written where batches are committed: little at a time, since all slots stand still for some
-of it."""
+of it. Where much was changed since it waits longer: many of those records will have changed again by then."""
 UNWRITTEN = 16_000
 """Or when so many changes of a slot are not on disk; one of a large value counts as several (broker/lane/states.py)."""
 UNWRITTEN_MAX = 3 * UNWRITTEN
@@ -249,7 +250,8 @@ class StatesOnDisk:
                 return
             await self._ended()
         many = dirty > DIRTY_STATES_MAX if self._failing else self._unwritten > UNWRITTEN
-        if many or asyncio.get_running_loop().time() >= self._due_s:
+        late_s = asyncio.get_running_loop().time() - self._due_s
+        if many or late_s >= (PATIENCE_S if self._unwritten > MUCH else 0):
             if self._failing:
                 self._open_again()
             self._writing = asyncio.create_task(self._write(self._taken(whole=True)))
@@ -395,5 +397,4 @@ def _name(shelf: Shelf) -> bytes:
 
 
 def _places(shelf: Shelf) -> tuple[Place, Place]:
-    object_name, partition = shelf
-    return (topics.authoritative(object_name), partition), (topics.state(object_name), partition)
+    return (topics.authoritative(shelf[0]), shelf[1]), (topics.state(shelf[0]), shelf[1])

@@ -283,6 +283,23 @@ def test_a_slot_goes_on_while_its_states_are_written(tmp_path: Path, monkeypatch
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize(("changes", "late_s", "written"), [(2, 1, True), (3, 1, False), (3, 6, True)])
+def test_where_much_changes_it_is_written_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: int, late_s: int, written: bool
+) -> None:
+    async def scenario() -> None:
+        monkeypatch.setattr(disk, "MUCH", 2)
+        bench, states = Bench(), StatesOnDisk(tmp_path, 0, ROOM)
+        bench.memory, _ = await opened(states, bench)
+        for number in range(1, changes + 1):
+            states._due_s = asyncio.get_running_loop().time() - late_s if number == changes else 1e12
+            await judged(bench, states, bench.upsert("crm", f"seq:0:{number:02}", {"name": str(number)}))
+        assert (states._unwritten == 0) is written
+        await states.close()
+
+    asyncio.run(scenario())
+
+
 def test_a_slot_fails_when_more_is_dirty_than_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         bench, states = Bench(), StatesOnDisk(tmp_path, 0, ROOM)
