@@ -17,9 +17,11 @@ def gate() -> None:
 
     from broker import telemetry
     from broker.app import make_app
+    from broker.kafka.unpacking import limit_unpacking
     from broker.lane.cycles import only_between_batches
 
     telemetry.use_json_logs()
+    limit_unpacking()
     only_between_batches()
     uvloop.install()
     worker = faust.Worker(make_app(Settings()), loglevel="WARNING", redirect_stdouts=False, quiet=True)
@@ -33,8 +35,10 @@ def control(
     """Run control: read models, evaluation of promises, minute ticks, metrics."""
     from broker.agents.control import ControlSettings, run
     from broker.kafka.estate import publish_map
+    from broker.kafka.unpacking import limit_unpacking
     from broker.rules import rules_of
 
+    limit_unpacking()
     settings = Settings()
     documents = settings.map_documents()
     version = publish_map(settings.access("control"), documents, "control")

@@ -1,19 +1,24 @@
-"""A good record behind a thousand bad ones in a row: it waits for them, and not for long."""
+"""Good records behind bad ones: behind a thousand in a row not for long; behind one that no memory could unpack."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
+import psutil
 import pytest
+from confluent_kafka import Producer
 
 from schemas.codec import frame
-from tests.estate import Estate, estate_of
+from schemas.keys import partition_of
+from tests.estate import PARTITIONS, Estate, estate_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 ROUNDS, POISON = 3, 1_000
 DELAY_MS_MAX = 1_000
 """Of the best round: another program on the machine may have a say in any of them."""
+BOMB_BYTES, GROWTH_MAX = 400_000_000, 64 * 1024 * 1024
 BAD = (
     b"",
     b"\x00",
@@ -42,6 +47,15 @@ def poison(estate: Estate, number: int) -> None:
         estate.send("crm", "P-0", None, wait=False)  # an upsert without a value
 
 
+def most_memory(pid: int) -> int:
+    """The most bytes that a process ever had; where the system does not say, those that it has now."""
+    status = Path(f"/proc/{pid}/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    return int(psutil.Process(pid).memory_info().rss)
+
+
 def test_a_good_record_behind_a_thousand_bad_ones(estate: Estate) -> None:
     estate.start_gate()
     estate.send("crm", "P-0", {"name": "first"})
@@ -62,4 +76,40 @@ def test_a_good_record_behind_a_thousand_bad_ones(estate: Estate) -> None:
     assert account["accepted"] == 1 + ROUNDS and account["received"] == sent
     held = account["unreadable"] + account["quarantined"]
     assert held == ROUNDS * POISON == len(estate.envelopes("quarantine"))
+    assert estate.ledger_faults() == []
+
+
+def test_a_batch_of_kilobytes_that_becomes_hundreds_of_megabytes(estate: Estate) -> None:
+    """Kafka takes it; a gate that unpacked it whole would be killed for want of memory, again and again."""
+    worker = next((w for w in estate.workers if w.poll() is None), None) or estate.start_gate()
+    estate.send("crm", "P-1", {"name": "before"})
+    received = estate.account()["received"] + 1
+    estate.settle(received)
+    before = most_memory(worker.pid)
+    options = {"compression.type": "zstd", "message.max.bytes": 1_000_000_000, "acks": "all"}
+    bomber = Producer({**estate.access("crm").librdkafka_options(), **options})
+    place: list[tuple[str, int, int]] = []
+    bomber.produce(
+        "changes.crm.customer",
+        bytes(BOMB_BYTES),
+        b"P-1",
+        partition=partition_of(b"P-1", PARTITIONS),
+        on_delivery=lambda error, m: (
+            place.append((m.topic(), m.partition(), m.offset())) if not error else None
+        ),
+    )
+    bomber.flush(120)
+    assert place, "Kafka took it"
+    estate.send("crm", "P-1", {"name": "behind"})
+    estate.settle(received + 2)
+    assert worker.poll() is None, estate.logs()
+    grown = most_memory(worker.pid) - before
+    assert grown < GROWTH_MAX, grown
+    (held,) = [
+        case
+        for case in estate.envelopes("quarantine")
+        if (case["topic"], case["partition"], case["offset"]) == place[0]
+    ]
+    assert held["reason"] == "too_large" and held["value"] is None
+    assert estate.revisions("P-1") == [1, 2]
     assert estate.ledger_faults() == []
