@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
+from schemas.codec import guid_text
 from schemas.contract import classes_of, make_contract
 from schemas.errors import ContractRefused, ContractsClash
-from schemas.registry import CONTRACT_ID_MIN, FileRegistry, canonical_digest, read_registry
+from schemas.registry import CONTRACT_ID_MIN, FileRegistry, RegisteredSchema, canonical_digest, read_registry
 
 REGISTRY = "registry.json"
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -28,6 +29,19 @@ _KINDS: dict[str, Any] = {
     "uuid": {"type": "string", "logicalType": "uuid"},
 }
 KINDS = ", ".join(_KINDS)
+
+
+class Given(NamedTuple):
+    """What a company's registry calls a schema that was registered there."""
+
+    schema_id: int
+    guid: bytes | None
+    subject: str
+
+
+def subject_of(name: str) -> str:
+    """Where stock serializers look for the contract of an object: that of its authoritative topic's values."""
+    return f"authoritative.{name}-value"
 
 
 def first_version(name: str, key: str, fields: Iterable[str], doc: str) -> dict[str, Any]:
@@ -53,19 +67,24 @@ def first_version(name: str, key: str, fields: Iterable[str], doc: str) -> dict[
 
 
 def with_version(
-    documents: Mapping[str, str], name: str, document: Mapping[str, Any], let_go: Iterable[str] = ()
+    documents: Mapping[str, str],
+    name: str,
+    document: Mapping[str, Any],
+    let_go: Iterable[str] = (),
+    given: Given | None = None,
 ) -> dict[str, str]:
     """The files that change when a schema becomes the next version of an object's contract, by name.
 
-    `let_go`: fields of the version before that are meant to be missing. Raises ContractRefused for a schema that is
-    unfit, ContractsClash where older versions stand against it, RegistryBroken for a registry that is none.
+    `let_go`: fields of the version before that are meant to be missing. `given`: by the company's registry. Raises
+    ContractRefused for a schema that is unfit, ContractsClash where older versions stand against it, RegistryBroken for
+    a registry that is none, or where an id is taken.
     """
     if NAME.fullmatch(name) is None:
         msg = f"{name!r} is no name of an object"
         raise ContractRefused(msg, "Use lower case, digits and single underscores.")
     make_contract(document, CONTRACT_ID_MIN)
     known = read_registry(documents, REGISTRY) if REGISTRY in documents else []
-    same = sorted((schema for schema in known if schema.subject == name), key=lambda schema: schema.version)
+    same = versions_of(documents, name)
     if any(canonical_digest(schema.document) == canonical_digest(document) for schema in same):
         msg = f"this is a version of {name} already"
         raise ContractRefused(msg, "Change something, or keep the version that is there.")
@@ -78,19 +97,24 @@ def with_version(
         msg = f"{file} is there, and is no version of {name} that is registered"
         raise ContractRefused(msg, "Give the file another name first.")
     listed = json.loads(documents.get(REGISTRY, '{"schemas": []}'))
-    listed["schemas"].append(
-        {
-            "id": max((schema.schema_id for schema in known), default=CONTRACT_ID_MIN - 1) + 1,
-            "subject": name,
-            "version": version,
-            "file": file,
-            "sha256": canonical_digest(document),
-        }
-    )
+    named = _named(given) if given else {"id": max(CONTRACT_ID_MIN - 1, *(s.schema_id for s in known), 0) + 1}
+    about = {"subject": name, "version": version, "file": file, "sha256": canonical_digest(document)}
+    listed["schemas"].append(named | about)
     changed = {REGISTRY: json.dumps(listed, indent=2) + "\n", file: json.dumps(document, indent=2) + "\n"}
     if found := FileRegistry(documents={**documents, **changed}, own=False).clashes(name):
         raise ContractsClash(name, found)
     return changed
+
+
+def versions_of(documents: Mapping[str, str], name: str) -> list[RegisteredSchema]:
+    """The versions of an object's contract, oldest first. Raises RegistryBroken."""
+    known = read_registry(documents, REGISTRY) if REGISTRY in documents else []
+    return sorted((schema for schema in known if schema.subject == name), key=lambda schema: schema.version)
+
+
+def _named(given: Given) -> dict[str, Any]:
+    guid = {"guid": guid_text(given.guid)} if given.guid is not None else {}
+    return {"id": given.schema_id, **guid, "registered": given.subject}
 
 
 def _removed(older: Mapping[str, Any], newer: Mapping[str, Any]) -> set[str]:

@@ -27,7 +27,8 @@ ENVELOPES = Path(__file__).parent / "avro"
 OWN_TOPIC = "ownership.map"
 SCHEMA_LENGTH_MAX = 256 * 1024
 CONTRACT_ID_MIN = 100
-"""Ids below are the envelopes that ship with the product."""
+"""Of those that are given here. Ids below are the envelopes that ship with the product, which have topics of their own:
+a company's registry may give them to contracts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class RegisteredSchema:
     file: str
     guid: bytes | None = None
     """What a Confluent registry calls it beside its id, where one does."""
+    registered: str = ""
+    """The subject under which it is in the company's registry too, by the same id."""
 
 
 def canonical_digest(document: Mapping[str, Any]) -> str:
@@ -97,6 +100,7 @@ def read_registry(documents: Mapping[str, str], origin: str) -> list[RegisteredS
                     document,
                     str(entry["file"]),
                     guid_of(entry["guid"]) if "guid" in entry else None,
+                    str(entry.get("registered", "")),
                 )
             )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
@@ -122,10 +126,11 @@ class FileRegistry:
         self._rules: dict[str, Compatibility] = {}
         if own:
             self._add(read_folder(ENVELOPES), str(ENVELOPES), 0)
+        id_min = CONTRACT_ID_MIN if own else 0
         for folder in folders:
-            self._add(read_folder(folder), str(folder), CONTRACT_ID_MIN)
+            self._add(read_folder(folder), str(folder), id_min)
         if documents is not None:
-            self._add(documents, OWN_TOPIC, CONTRACT_ID_MIN)
+            self._add(documents, OWN_TOPIC, id_min)
         known: dict[int, RegisteredSchema | Learned] = {**self._by_id, **self._learned}
         parsed = {number: _parsed(schema.subject, schema.document) for number, schema in known.items()}
         self.codec = Codec(parsed, _guids(known.values()))

@@ -1,4 +1,4 @@
-"""A company's schema registry, asked over Confluent's REST API: which schema has an id.
+"""A company's schema registry, over Confluent's REST API: which schema has an id, and a contract registered there.
 
 Control asks it, beside the lane; the gate never does. An answer is kept: ids are never given again. That there is none
 is kept for five minutes, so a system that writes nonsense costs one call per id and five minutes, and so many ids in a
@@ -12,7 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx2
 
@@ -36,6 +36,13 @@ class RegistryAway(SchemaError):
 
     code = "registry.away"
     remedy = "Look whether it runs, and at its address and credentials; it is asked again by itself."
+
+
+class RegistryRefuses(SchemaError):
+    """The registry does not take a schema, or does not let us register any."""
+
+    code = "registry.refused"
+    remedy = "Look at the subject's compatibility there, and whether this user may write."
 
 
 class NotAvro(SchemaError):
@@ -109,6 +116,29 @@ class RemoteRegistry:
             raise known[1]
         return known[1]
 
+    async def register(self, subject: str, document: Mapping[str, Any]) -> RemoteSchema:
+        """Register a schema under a subject, if it is not there already; what the registry calls it.
+
+        Raises RegistryAway, RegistryRefuses, NotAvro.
+        """
+        status, body = await self._answer(
+            "POST", f"subjects/{quote(subject, safe='')}/versions", {"schema": json.dumps(document)}
+        )
+        if status != httpx2.codes.OK:
+            said = body[:200].decode(errors="replace")
+            msg = f"the registry at {self._client.base_url.host} answers {status} to {subject}: {said}"
+            raise RegistryRefuses(msg)
+        try:
+            number = int(json.loads(body)["id"])
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            msg = f"the registry at {self._client.base_url.host} does not say the id that it gave"
+            raise RegistryAway(msg) from error
+        found = await self.schema(number)
+        if found is None:
+            msg = f"the registry at {self._client.base_url.host} gave id {number}, and does not know it"
+            raise RegistryAway(msg)
+        return found
+
     async def _asked(self, name: SchemaName) -> RemoteSchema | NotAvro | None:
         if len(self._calls) == CALLS_MAX and self._now_ms() - self._calls[0] < CALLS_MS:
             msg = f"{CALLS_MAX} ids were asked for within a minute"
@@ -117,11 +147,7 @@ class RemoteRegistry:
             )
         self._calls.append(self._now_ms())
         path = f"schemas/ids/{name}" if isinstance(name, int) else f"schemas/guids/{guid_text(name)}"
-        try:
-            status, body = await self._got(path)
-        except httpx2.HTTPError as error:
-            msg = f"the registry at {self._client.base_url.host} does not answer: {type(error).__name__}"
-            raise RegistryAway(msg) from error
+        status, body = await self._answer("GET", path)
         if status in _ABSENT and _is_answer(body):
             return None
         if status != httpx2.codes.OK:
@@ -135,14 +161,19 @@ class RemoteRegistry:
             msg = f"the registry at {self._client.base_url.host} answers what cannot be read: {type(error).__name__}"
             raise RegistryAway(msg) from error
 
-    async def _got(self, path: str) -> tuple[int, bytes]:
+    async def _answer(self, method: str, path: str, told: Any = None) -> tuple[int, bytes]:
+        """(status, body). Raises RegistryAway where there is none."""
         body = bytearray()
-        async with self._client.stream("GET", path) as answer:
-            async for piece in answer.aiter_bytes():
-                body += piece
-                if len(body) > ANSWER_BYTES_MAX:
-                    msg = f"the registry answers with more than {ANSWER_BYTES_MAX} bytes"
-                    raise RegistryAway(msg, "A schema of that size is not read.")
+        try:
+            async with self._client.stream(method, path, json=told) as answer:
+                async for piece in answer.aiter_bytes():
+                    body += piece
+                    if len(body) > ANSWER_BYTES_MAX:
+                        msg = f"the registry answers with more than {ANSWER_BYTES_MAX} bytes"
+                        raise RegistryAway(msg, "A schema of that size is not read.")
+        except httpx2.HTTPError as error:
+            msg = f"the registry at {self._client.base_url.host} does not answer: {type(error).__name__}"
+            raise RegistryAway(msg) from error
         return answer.status_code, bytes(body)
 
 

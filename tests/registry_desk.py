@@ -22,6 +22,8 @@ class RegistryDesk:
 
     def __init__(self, schemas: Mapping[int, Any]) -> None:
         self.said: dict[str, Any] = {}
+        self.gives: dict[str, int] = {}
+        """Path to the id that is given to what is registered there; nobody may register anywhere else."""
         self.calls: list[tuple[str, str]] = []
         self.port = 0
         for number, document in schemas.items():
@@ -50,6 +52,14 @@ class RegistryDesk:
                 self.send_response(200 if found else 404)
                 self.end_headers()
                 self.wfile.write(json.dumps(found or ABSENT).encode())
+
+            def do_POST(self) -> None:
+                desk.calls.append((self.path, self.headers["authorization"] or ""))
+                self.rfile.read(int(self.headers["content-length"]))
+                found = desk.gives.get(self.path)
+                self.send_response(200 if found else 403)
+                self.end_headers()
+                self.wfile.write(json.dumps({"id": found} if found else ABSENT).encode())
 
             def log_message(self, *_: Any) -> None:
                 """Nothing."""

@@ -11,13 +11,14 @@ import typer
 
 from broker.cli.files import settings_of, write
 from broker.cli.output import DIFFERENCES, AsJson, CommandRefused, show, table_of
+from broker.cli.registry import of_registry
 from broker.rules import rules_of
 from broker.settings import Settings
 from ownership.errors import MapRefused
 from schemas.codegen import pydantic_models, typed_dicts
 from schemas.describe import Difference, difference, markdown
 from schemas.errors import SchemaError
-from schemas.register import KINDS, faults, first_version, with_version
+from schemas.register import KINDS, Given, faults, first_version, subject_of, versions_of, with_version
 from schemas.registry import FileRegistry, RegisteredSchema, read_folder
 
 app = typer.Typer(no_args_is_help=True, help="The contracts of objects, in files beside the ownership map.")
@@ -67,6 +68,9 @@ def new(
     let_go: Annotated[
         list[str] | None, typer.Option(help="A field that this version shall not have any more.")
     ] = None,
+    register: Annotated[
+        bool, typer.Option(help="Register it in SOLESOURCE_REGISTRY_URL first, and take the id given there.")
+    ] = False,
     folder: Folder = None,
     as_json: AsJson = False,
 ) -> None:
@@ -81,6 +85,12 @@ def new(
     document = _read(source) if source is not None else first_version(object_name, key, field or (), doc)
     texts = read_folder(settings.map_dir)
     changed = with_version(texts, object_name, document, let_go or ())
+    if register:
+        given = _given(settings, subject_of(object_name), document)
+        changed = with_version(texts, object_name, document, let_go or (), given)
+    elif any(known.registered for known in versions_of(texts, object_name)):
+        msg = f"older versions of {object_name} are in the company's registry [contract.not_registered]"
+        raise CommandRefused(f"{msg} Say --register, so that who reads by it can go on.")
     for name, text in changed.items():
         write(settings.map_dir / name, text)
     entry = FileRegistry(documents={**texts, **changed}, own=False).latest(object_name)
@@ -89,6 +99,11 @@ def new(
         f"{object_name} has version {entry.version}, schema id {entry.schema_id}, in {entry.file}. Commit it."
     )
     show(told, as_json=as_json, text=text)
+
+
+def _given(settings: Settings, subject: str, document: Mapping[str, Any]) -> Given:
+    found = of_registry(settings, lambda registry: registry.register(subject, document))
+    return Given(found.schema_id, found.guid, subject)
 
 
 def _read(path: Path) -> Any:

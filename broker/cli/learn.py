@@ -1,6 +1,5 @@
 """`solesource contract learn`: take a schema of the company's registry, by which changes of an object are written."""
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -8,12 +7,12 @@ import typer
 
 from broker.cli.files import settings_of, write
 from broker.cli.output import AsJson, CommandRefused, show
-from broker.settings import Settings
+from broker.cli.registry import of_registry
 from schemas.codec import guid_of
 from schemas.contract import spellings_of
 from schemas.learned import LEARNED, Learned, learned_from, read_learned, written
 from schemas.registry import FileRegistry, read_folder
-from schemas.remote import RemoteSchema, SchemaName
+from schemas.remote import SchemaName
 
 
 def learn(
@@ -32,7 +31,8 @@ def learn(
         raise CommandRefused("there is no folder of a map [contract.no_folder] Name it with --folder.")
     texts = read_folder(settings.map_dir)
     contract = FileRegistry(documents=texts, own=False).checked(object_name)
-    found = asyncio.run(_asked(settings, _name(schema)))
+    name = _name(schema)
+    found = of_registry(settings, lambda registry: registry.schema(name))
     if found is None:
         msg = f"the registry has no schema {schema} [registry.absent] Ask the sending system's team which one it uses."
         raise CommandRefused(msg)
@@ -67,14 +67,3 @@ def _name(text: str) -> SchemaName:
     except ValueError as error:
         msg = f"{text!r} is neither an id nor a GUID [registry.name] Take it from the held case."
         raise CommandRefused(msg) from error
-
-
-async def _asked(settings: Settings, name: SchemaName) -> RemoteSchema | None:
-    registry = settings.registry()
-    if registry is None:
-        msg = "no registry is named [registry.no_url] Set SOLESOURCE_REGISTRY_URL."
-        raise CommandRefused(msg)
-    try:
-        return await registry.schema(name)
-    finally:
-        await registry.close()

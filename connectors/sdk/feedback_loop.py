@@ -19,6 +19,7 @@ from connectors.sdk.guarded import GuardedSink
 from connectors.sdk.pacing import backoff_ms, pause
 from connectors.sdk.wiring import Wiring
 from schemas.errors import SchemaError
+from schemas.registry import envelopes
 
 log = structlog.get_logger("connectors.sdk")
 
@@ -50,7 +51,7 @@ async def _deliver(
 ) -> bool:
     """False when stopped before the message could be left."""
     try:
-        message = _message(wiring, record)
+        message = _message(record)
     except SchemaError as error:
         log.warning("feedback.unreadable", topic=record.topic, offset=record.offset, code=error.code)
         return True
@@ -69,9 +70,9 @@ async def _deliver(
     return False
 
 
-def _message(wiring: Wiring, record: ConsumerRecord[bytes, bytes]) -> Refusal | Proposal:
+def _message(record: ConsumerRecord[bytes, bytes]) -> Refusal | Proposal:
     kind = "refusal" if record.topic.startswith("refusals.") else "proposal"
-    decoded = wiring.registry.codec.decode(record.value or b"", allowed=[wiring.registry.id_of(kind)])
+    decoded = envelopes().codec.decode(record.value or b"", envelopes().ids(f"solesource.{kind}"))
     return refusal_of(decoded) if kind == "refusal" else proposal_of(decoded)
 
 

@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from connectors.sdk.access import KafkaAccess
 from connectors.sdk.generations import newest
 from schemas.codec import Codec
-from schemas.registry import FileRegistry
+from schemas.registry import FileRegistry, envelopes
 
 _POLL_MS = 500
 
@@ -81,7 +81,7 @@ class Routes:
         if value is None:
             self._told.pop(name, None)
             return
-        said = self._registry.codec.decode(value, self._registry.ids("solesource.reading"))
+        said = envelopes().codec.decode(value, envelopes().ids("solesource.reading"))
         if said["map_version"] < self._told.get(name, (0, None))[0]:
             return
         number = int(said["schema_id"])

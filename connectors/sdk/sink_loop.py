@@ -36,6 +36,7 @@ from connectors.sdk.store import AppliedRevision
 from connectors.sdk.wiring import Wiring
 from schemas.authoritative import parse_authoritative
 from schemas.errors import SchemaError
+from schemas.registry import envelopes
 
 log = structlog.get_logger("connectors.sdk")
 
@@ -264,7 +265,7 @@ class SinkLoop:
     def _collect(self, every_ms: int) -> None:
         """Acknowledgements of the partitions whose last one is `every_ms` old."""
         now = ticks_ms()
-        codec, schema_id = self._wiring.registry.codec, self._wiring.registry.id_of("acknowledgement")
+        codec, schema_id = envelopes().codec, envelopes().id_of("acknowledgement")
         for partition, span in self._ranges.items():
             if now - self._acknowledged_ms.get(partition, -ACKNOWLEDGE_EVERY_MS) < every_ms:
                 continue

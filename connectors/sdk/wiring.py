@@ -53,7 +53,7 @@ def contracts_of(config: ConnectorConfig) -> Mapping[str, Contract]:
 
 def _contracts(config: ConnectorConfig) -> tuple[FileRegistry, Mapping[str, Contract]]:
     try:
-        registry = FileRegistry(config.folder / config.contracts)
+        registry = FileRegistry(config.folder / config.contracts, own=False)
         return registry, {name: registry.contract(name) for name in config.objects}
     except SchemaError as error:
         msg = f"contracts: {error.detail}"

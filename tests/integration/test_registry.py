@@ -26,12 +26,7 @@ ADA = {"customer_id": "C-1", "name": "Ada", "email": None, "phone": None, "credi
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    try:
-        folder = apicurio.fetched()
-    except httpx2.HTTPError as error:
-        pytest.skip(f"ABSENT COUNTERPART: Apicurio Registry cannot be fetched: {type(error).__name__}")
-    with apicurio.running(folder, tmp_path_factory.mktemp("apicurio") / "log") as found:
-        yield found
+    yield from apicurio.opened(tmp_path_factory.mktemp("apicurio"))
 
 
 def registered(url: str, subject: str, document: Any, **more: Any) -> int:

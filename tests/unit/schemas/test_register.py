@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from schemas.codec import guid_of
 from schemas.contract import make_contract
 from schemas.describe import difference, in_words, markdown
-from schemas.errors import ContractRefused, ContractsClash
-from schemas.register import faults, first_version, with_version
+from schemas.errors import ContractRefused, ContractsClash, RegistryBroken
+from schemas.register import Given, faults, first_version, subject_of, with_version
 from schemas.registry import FileRegistry, canonical_digest
 from tests.avro.shapes import INNER, decimal, enum, field, fixed, logical, record
 from tests.gate_parts import CUSTOMER
@@ -22,6 +23,7 @@ def order(*more: dict[str, Any], without: str = "") -> dict[str, Any]:
     return {**made, "fields": [*kept, *more]}
 
 
+GUID = "89791762-2336-4186-9674-299b90a802e2"
 NOTE = field("note", ["null", "string"], default=None, doc="What was said.")
 
 
@@ -37,6 +39,23 @@ def test_versions_follow_each_other_with_ids_of_their_own() -> None:
     assert registry.ids("customer") == {101}
     assert registry.checked("order").fields == ("order_id", "total", "placed", "note")
     assert [fault for fault in faults(texts) if fault[0] == "order"] == []
+
+
+def test_a_version_is_called_as_a_companys_registry_calls_it() -> None:
+    given = Given(7, guid_of(GUID), subject_of("order"))
+    texts = with_version({}, "order", order(), given=given)
+    found = FileRegistry(documents=texts, own=False).latest("order")
+    assert (
+        (found.schema_id, found.guid, found.registered)
+        == given
+        == (7, guid_of(GUID), "authoritative.order-value")
+    )
+    texts |= with_version(texts, "customer", CUSTOMER)
+    assert FileRegistry(documents=texts, own=False).ids("customer") == {100}, (
+        "those given here do not fill gaps"
+    )
+    with pytest.raises(RegistryBroken, match="one id to two schemas"):
+        with_version(texts, "order", order(NOTE), given=given)
 
 
 def test_a_first_version_has_a_key_that_is_never_null() -> None:

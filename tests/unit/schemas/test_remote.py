@@ -18,12 +18,14 @@ from schemas.remote import (
     CALLS_MS,
     NotAvro,
     RegistryAway,
+    RegistryRefuses,
     RemoteRegistry,
 )
 
 GUID = "89791762-2336-4186-9674-299b90a802e2"
 RECORD = {"type": "record", "name": "customer", "fields": []}
 KNOWN = {"schema": json.dumps(RECORD)}
+SUBJECT = "/api/subjects/authoritative.customer-value/versions"
 ABSENT = (404, {"error_code": 40403, "message": "Schema not found"})
 Answer = tuple[int, Any]
 
@@ -32,13 +34,14 @@ class Desk:
     """A registry of few words, and a clock."""
 
     def __init__(self, answers: dict[str, Answer | Exception]) -> None:
-        self.answers, self.calls, self.ms = answers, list[str](), 1_000_000
+        self.answers, self.calls, self.told, self.ms = answers, list[str](), b"", 1_000_000
         self.registry = RemoteRegistry(
             "http://127.0.0.1:1/api", lambda: self.ms, transport=httpx2.MockTransport(self._answer)
         )
 
     def _answer(self, request: httpx2.Request) -> httpx2.Response:
         self.calls.append(request.url.path)
+        self.told = request.content or self.told
         answer = self.answers.get(request.url.path, ABSENT)
         if isinstance(answer, Exception):
             raise answer
@@ -160,3 +163,28 @@ def test_credentials_do_not_travel_in_the_open() -> None:
     )
     asyncio.run(registry.schema(7))
     assert seen[0].startswith("Basic ")
+
+
+def test_a_contract_is_registered_and_called_as_the_registry_says() -> None:
+    desk = Desk({SUBJECT: (200, {"id": 7}), "/api/schemas/ids/7": (200, KNOWN | {"guid": GUID})})
+    found = asyncio.run(desk.registry.register("authoritative.customer-value", RECORD))
+    assert (found.schema_id, found.document, found.guid) == (7, RECORD, guid_of(GUID))
+    assert desk.calls == [SUBJECT, "/api/schemas/ids/7"]
+    assert json.loads(json.loads(desk.told)["schema"]) == RECORD
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "said"),
+    [
+        ((409, {"error_code": 409, "message": "incompatible"}), RegistryRefuses, "answers 409.*incompatible"),
+        ((403, b"no"), RegistryRefuses, "answers 403 to authoritative.customer-value: no"),
+        ((200, {}), RegistryAway, "does not say the id"),
+        ((200, b"<html>"), RegistryAway, "does not say the id"),
+        ((200, {"id": 8}), RegistryAway, "gave id 8, and does not know it"),
+        (httpx2.ConnectError("down"), RegistryAway, "does not answer: ConnectError"),
+    ],
+)
+def test_a_contract_that_is_not_registered(answer: Any, error: type[Exception], said: str) -> None:
+    desk = Desk({SUBJECT: answer})
+    with pytest.raises(error, match=said):
+        asyncio.run(desk.registry.register("authoritative.customer-value", RECORD))
