@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from connectors.adopt.avro_values import AvroReader
 from connectors.adopt.build import adopted_of
 from connectors.adopt.formats import Foreign
 from connectors.adopt.position import Standing
@@ -70,18 +72,22 @@ def envelope(op: str, after: Any, *, lsn: int | None = 7, before: Any = None, **
     return {"before": before, "after": after, "source": source, "op": op, "ts_ms": 1_795_000_000_100, **more}
 
 
+_NOTHING: Mapping[str, Any] = {}
+
+
 class Desk:
     """One topic, read record by record."""
 
-    def __init__(self, form: str, folder: Path = Path(), **mapping: Any) -> None:
+    def __init__(
+        self, form: str, folder: Path = Path(), settings: Mapping[str, Any] = _NOTHING, **mapping: Any
+    ) -> None:
         document = {"topic": TOPIC, "format": form, "mapping": 1, "fields": FIELDS, **mapping}
-        settings = {"bootstrap": "127.0.0.1:9092"}
-        context = context_of(
-            "shop", settings=settings, mapping=document, store=Store(":memory:"), folder=folder
-        )
+        given = {"bootstrap": "127.0.0.1:9092", **settings}
+        context = context_of("shop", settings=given, mapping=document, store=Store(":memory:"), folder=folder)
         mappings = mappings_of(context)
         self.mapping = mappings["customer"]
-        self.adopted: Adopted = adopted_of(context, mappings)["customer"]
+        self.avro = AvroReader()
+        self.adopted: Adopted = adopted_of(context, mappings, self.avro)["customer"]
         self.standing = Standing(TOPIC, self.mapping.mapping, self.mapping.digest(), next={0: 0, 1: 0})
 
     def see(

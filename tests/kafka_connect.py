@@ -1,6 +1,7 @@
 """A real Kafka Connect with the real Debezium: one standalone worker, from Maven, on the Java runtime that pip brings.
 
-`connect_jars.json` lists what it consists of, with sizes and digests (39 MB).
+`connect_jars.json` lists what it consists of, with sizes and digests (39 MB); `connect_avro_jars.json` Apicurio's Avro
+converter (2 MB).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from broker.embedded.jars import jars, load_lock
 from broker.embedded.kafka import EmbeddedKafka
 
 LOCK = Path(__file__).with_name("connect_jars.json")
+AVRO_LOCK = Path(__file__).with_name("connect_avro_jars.json")
 START_S = 120.0
 JSON = "org.apache.kafka.connect.json.JsonConverter"
 
@@ -33,7 +35,7 @@ FLAT = {
 
 def fetched() -> list[Path]:
     """The jars, fetched and verified if need be. Raises EmbeddedError where they are not to be had."""
-    return jars(lock=load_lock(LOCK))
+    return [*jars(lock=load_lock(LOCK)), *jars(lock=load_lock(AVRO_LOCK))]
 
 
 def to_be_had() -> bool:
@@ -73,6 +75,35 @@ def plain(schemas: bool) -> dict[str, str]:
     """JsonConverter for one connector, with or without schemas."""
     found = {f"{part}.converter": JSON for part in ("key", "value")}
     return found | {f"{part}.converter.schemas.enable": str(schemas).lower() for part in ("key", "value")}
+
+
+def in_avro(registry: str, *parts: str) -> dict[str, str]:
+    """Apicurio's Avro converter for keys or values of one connector, which frames them as Confluent's does."""
+    converter = {
+        "": "io.apicurio.registry.utils.converter.AvroConverter",
+        ".apicurio.registry.url": registry,
+        ".apicurio.registry.as-confluent": "true",
+        ".apicurio.registry.use-id": "contentId",
+        ".apicurio.registry.headers.enabled": "false",
+        ".apicurio.registry.auto-register": "true",
+        ".apicurio.registry.find-latest": "false",
+    }
+    return {f"{part}.converter{name}": value for part in parts for name, value in converter.items()}
+
+
+def to_file(topic: str, file: Path, registry: str) -> dict[str, str]:
+    """A connector that writes the committed values of a topic into a file, a line each; in Avro by a registry."""
+    return {
+        "name": "file",
+        "connector.class": "org.apache.kafka.connect.file.FileStreamSinkConnector",
+        "tasks.max": "1",
+        "topics": topic,
+        "file": str(file),
+        "key.converter": "org.apache.kafka.connect.storage.StringConverter",
+        "consumer.override.isolation.level": "read_committed",
+        "consumer.override.auto.offset.reset": "earliest",
+        **in_avro(registry, "value"),
+    }
 
 
 @contextmanager

@@ -5,7 +5,9 @@ An adopter is a source only: what others decide, the system is told by a connect
 
 from __future__ import annotations
 
+from connectors.adopt.avro_values import AvroReader
 from connectors.adopt.build import adopted_of
+from connectors.adopt.registry import schemas_of
 from connectors.adopt.settings import AdoptSettings, mappings_of
 from connectors.adopt.source import AdoptSource
 from connectors.sdk.adapter import Connector, Context, Parts
@@ -18,11 +20,16 @@ def build(context: Context) -> Parts:
     """A source. Raises ConfigInvalid for a mapping, an expression or a JSON Schema that cannot be used."""
     settings = checked(AdoptSettings, context.settings, "settings")
     mappings = mappings_of(context)
-    adopted = adopted_of(context, mappings)
-    return Parts(
-        AdoptSource(mappings, adopted, settings.options(context.folder), settings.records_max, context.nudge),
-        None,
+    avro = AvroReader()
+    source = AdoptSource(
+        mappings,
+        adopted_of(context, mappings, avro),
+        settings.options(context.folder),
+        settings.records_max,
+        context.nudge,
+        schemas_of(settings, context.folder, avro),
     )
+    return Parts(source, None)
 
 
 CONNECTOR = Connector("adopt", build)

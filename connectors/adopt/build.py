@@ -9,6 +9,7 @@ from typing import Any
 
 import jsonschema_rs
 
+from connectors.adopt.avro_values import AvroReader
 from connectors.adopt.errors import Unmapped
 from connectors.adopt.mapping import Check, Mapper
 from connectors.adopt.settings import TopicMapping
@@ -19,14 +20,16 @@ from connectors.sdk.errors import ConfigInvalid
 _SCHEMA_LENGTH_MAX = 256 * 1024
 
 
-def adopted_of(context: Context, mappings: Mapping[str, TopicMapping]) -> dict[str, Adopted]:
-    """Object -> what makes changes of its topic's records. Raises ConfigInvalid."""
-    return {
-        name: Adopted(
-            name, mapping, Mapper(name, mapping, context.contracts[name], _check(context.folder, mapping))
-        )
+def adopted_of(
+    context: Context, mappings: Mapping[str, TopicMapping], avro: AvroReader | None = None
+) -> dict[str, Adopted]:
+    """Object -> what makes changes of its topic's records, those in Avro as `avro` reads them. Raises ConfigInvalid."""
+    avro = avro or AvroReader()
+    mappers = {
+        name: Mapper(name, mapping, context.contracts[name], _check(context.folder, mapping))
         for name, mapping in mappings.items()
     }
+    return {name: Adopted(name, mapping, mappers[name], avro) for name, mapping in mappings.items()}
 
 
 def _check(folder: Path, mapping: TopicMapping) -> Check | None:

@@ -31,7 +31,9 @@ def _told(value: Any, kind: type, what: str) -> Any:
 
 
 def octets(value: Any) -> bytes:
-    """Bytes, which JSON holds as base64."""
+    """Bytes: as they are, or base64 of them where JSON has them."""
+    if type(value) is bytes:
+        return value
     try:
         return base64.b64decode(_told(value, str, "a value of bytes"), validate=True)
     except (binascii.Error, ValueError) as error:

@@ -10,9 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from connectors.adopt.avro_values import schema_named
 from connectors.adopt.connect_types import ConnectSchema, Reading, iso_moment
 from connectors.adopt.errors import Unmapped
 from connectors.adopt.json_values import ConnectReader
+
+Values = Callable[[bytes], tuple[Any, ConnectSchema | None]]
+"""The bytes of a key or a value -> (what they say, its schema). Raises Unmapped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +61,15 @@ Reader = Callable[[Foreign], Told | None]
 """None: it says nothing about any row."""
 
 
-def reader_of(form: str) -> Reader:
-    """What reads the records of one topic. It raises Unmapped."""
-    read = ConnectReader().read
-    tell = {"debezium": _debezium, "json": _row, "cloudevents": _cloudevent}[form]
+def reader_of(form: str, avro: Values) -> Reader:
+    """What reads the records of one topic, those in Avro as `avro` does. It raises Unmapped."""
+    read, tell = {
+        "debezium": (ConnectReader().read, _debezium),
+        "debezium-avro": (avro, _debezium),
+        "json": (ConnectReader().read, _row),
+        "avro": (avro, _row),
+        "cloudevents": (ConnectReader().read, _cloudevent),
+    }[form]
 
     def told(record: Foreign) -> Told | None:
         if record.value is None:
@@ -73,13 +82,16 @@ def reader_of(form: str) -> Reader:
 class KeyReader:
     """Reads Kafka's keys: columns, or a text."""
 
-    def __init__(self) -> None:
-        self._read = ConnectReader().read
+    def __init__(self, avro: Values | None = None) -> None:
+        """avro: how those are read that begin as a value in Avro does, which no text does."""
+        self._read, self._avro = ConnectReader().read, avro
 
     def read(self, key: bytes | None) -> Columns | str | None:
         """None where there is no key. What is not JSON is a text; a number stays spelled as it is. Raises Unmapped."""
         if key is None:
             return None
+        if self._avro is not None and schema_named(key) is not None:
+            return _columns(*self._avro(key), "a key")
         try:
             found, schema = self._read(key)
         except Unmapped:

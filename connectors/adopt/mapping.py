@@ -63,10 +63,10 @@ class _Names:
 
 
 class _Placeholder:
-    """What stands where a column could not be read along: the text, in a list, or as base64 where bytes belong."""
+    """What stands where a column could not be read along: the text, in a list, as base64 or bytes."""
 
     def __init__(self, text: str) -> None:
-        self._spelled = (text, base64.b64encode(text.encode()).decode())
+        self._spelled = (text, base64.b64encode(text.encode()).decode(), text.encode())
 
     def stands_in(self, value: Any) -> bool:
         """Whether it is what a column has."""

@@ -24,6 +24,22 @@ Meaning = Literal[
 ]  # fmt: skip
 
 
+class RegistrySettings(Section):
+    """The schema registry of topics in Avro, with Confluent's API."""
+
+    url: str
+    username: str | None = None
+    password: SecretReference | None = None
+    ca_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> RegistrySettings:
+        if (self.username is None) != (self.password is None):
+            msg = "username and password are given together"
+            raise ValueError(msg)
+        return self
+
+
 class AdoptSettings(Section):
     """The `settings` section: the Kafka that has the topics."""
 
@@ -36,6 +52,7 @@ class AdoptSettings(Section):
     """Given: TLS, with this certificate authority."""
     records_max: int = Field(default=2000, ge=1, le=100_000)
     """Records read at a time."""
+    registry: RegistrySettings | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> AdoptSettings:
@@ -105,7 +122,8 @@ class TopicMapping(Section):
     """One entry of `objects`: the topic of an object, and how its records are changes."""
 
     topic: str = Field(min_length=1, max_length=249)
-    format: Literal["debezium", "json", "cloudevents"]
+    format: Literal["debezium", "debezium-avro", "json", "avro", "cloudevents"]
+    """Rows in JSON or Avro, or Debezium's envelope around them; Avro with a schema's id, as Confluent writes it."""
     mapping: int = Field(ge=1, le=0xFFFF)
     """Version of this mapping: raised with every change of it, and part of every change's version."""
     key: Column | None = None
@@ -125,6 +143,18 @@ class TopicMapping(Section):
     incarnation: int = Field(default=0, ge=0)
     """Raised when the topic or its database was made again, and this is recorded with `solesource source-reset`."""
 
+    @property
+    def is_avro(self) -> bool:
+        """Whether a registry is asked for the schemas of its records."""
+        return self.format in ("avro", "debezium-avro")
+
+    @model_validator(mode="after")
+    def _for_json(self) -> TopicMapping:
+        if self.is_avro and self.json_schema is not None:
+            msg = "json_schema is for JSON; a value in Avro keeps to its own schema"
+            raise ValueError(msg)
+        return self
+
     def digest(self) -> str:
         """Tells one mapping from another one; where reading starts is not part of it."""
         text = self.model_dump_json(exclude={"start", "mapping", "incarnation"}, by_alias=True)
@@ -137,6 +167,9 @@ def mappings_of(context: Context) -> Mapping[str, TopicMapping]:
     for name, document in context.objects.items():
         mapping = checked(TopicMapping, document, f"objects.{name}")
         context.require_fields(name, mapping.fields)
+        if mapping.is_avro and not context.settings.get("registry"):
+            msg = f"objects.{name}.format: {mapping.format} needs the registry of its schemas"
+            raise ConfigInvalid(msg, "Name it in settings.registry: `{url: ...}`.")
         if any(mapping.topic == other.topic for other in found.values()):
             msg = f"objects.{name}.topic: {mapping.topic} is told as another object already"
             raise ConfigInvalid(msg, "One topic is one object; split it with two connectors and `only`.")

@@ -15,10 +15,12 @@ from typing import Any
 
 import structlog
 
+from connectors.adopt.avro_values import AvroReader
 from connectors.adopt.errors import Unmapped
 from connectors.adopt.formats import Foreign, KeyReader, Told, reader_of
 from connectors.adopt.mapping import Mapper
 from connectors.adopt.position import Standing, parse, text_of
+from connectors.adopt.registry import Schemas
 from connectors.adopt.settings import TopicMapping
 from connectors.adopt.topics import Topics
 from connectors.sdk.errors import ConfigInvalid
@@ -35,11 +37,11 @@ _TOLD_MAX = 100
 class Adopted:
     """One object's topic: from its records to changes."""
 
-    def __init__(self, name: str, mapping: TopicMapping, mapper: Mapper) -> None:
+    def __init__(self, name: str, mapping: TopicMapping, mapper: Mapper, avro: AvroReader) -> None:
         self._name = name
         self._mapper = mapper
-        self._read = reader_of(mapping.format)
-        self._keys = KeyReader()
+        self._read = reader_of(mapping.format, avro.read)
+        self._keys = KeyReader(avro.read if mapping.is_avro else None)
         self._gone: OrderedDict[bytes | None, None] = OrderedDict()
         self._said: set[str] = set()
 
@@ -152,8 +154,11 @@ class AdoptSource:
         options: Mapping[str, Any],
         records_max: int,
         nudge: asyncio.Event,
+        schemas: Schemas | None = None,
     ) -> None:
+        """schemas: of topics in Avro."""
         self._nudge = nudge
+        self._schemas = schemas
         self._mappings = mappings
         self._adopted = adopted
         self._options = options
@@ -171,8 +176,10 @@ class AdoptSource:
 
     async def read(self) -> ReadBatch:
         assert self._topics is not None
-        events = []
-        for record in await self._topics.read():
+        events, records = [], await self._topics.read()
+        if self._schemas is not None:
+            await self._schemas.learn(r for r in records if self._mappings[self._objects[r.topic]].is_avro)
+        for record in records:
             name = self._objects[record.topic]
             event = self._adopted[name].change(record, self._standings[name])
             if event is not None:
@@ -187,6 +194,8 @@ class AdoptSource:
         if self._topics is not None:
             await self._topics.close()
             self._topics = None
+        if self._schemas is not None:
+            await self._schemas.close()
 
 
 def standings_of(mappings: Mapping[str, TopicMapping], stored: Mapping[str, Standing]) -> dict[str, Standing]:

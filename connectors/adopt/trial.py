@@ -16,9 +16,11 @@ from pathlib import Path
 
 import structlog
 
+from connectors.adopt.avro_values import AvroReader
 from connectors.adopt.build import adopted_of
 from connectors.adopt.formats import Foreign
 from connectors.adopt.position import Standing
+from connectors.adopt.registry import schemas_of
 from connectors.adopt.settings import AdoptSettings, TopicMapping, mappings_of
 from connectors.adopt.source import Adopted
 from connectors.adopt.topics import Topics
@@ -47,14 +49,19 @@ async def newest(config: ConnectorConfig, records: int) -> tuple[list[str], bool
     )
     settings = checked(AdoptSettings, context.settings, "settings")
     mappings = mappings_of(context)
-    adopted = adopted_of(context, mappings)
+    avro = AvroReader()
+    adopted, schemas = adopted_of(context, mappings, avro), schemas_of(settings, config.folder, avro)
     standings = {name: Standing(mapping.topic, mapping.mapping, "") for name, mapping in mappings.items()}
     topics = Topics(settings.options(config.folder), standings, records)
     try:
         await topics.start(frozenset())
         found = {name: await topics.newest(standing.topic, records) for name, standing in standings.items()}
+        if schemas is not None:
+            await schemas.learn(r for name, some in found.items() if mappings[name].is_avro for r in some)
     finally:
         await topics.close()
+        if schemas is not None:
+            await schemas.close()
         store.close()
     parts = [told(mappings[name], adopted[name], standings[name], found[name]) for name in mappings]
     return [line for lines, _ in parts for line in lines], any(held for _, held in parts)

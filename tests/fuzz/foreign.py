@@ -1,10 +1,13 @@
-"""Hostile records of foreign topics from a seed: JSON that took a wrong turn, and bytes of good JSON changed."""
+"""Hostile records of foreign topics from a seed: JSON that took a wrong turn, and bytes of good values changed."""
 
 from __future__ import annotations
 
 import json
 import random
+from io import BytesIO
 from typing import Any
+
+import fastavro
 
 from schemas.codec import frame
 from tests.foreign import Desk as ForeignDesk
@@ -37,11 +40,59 @@ FIELDS = {
 }
 
 
+FORMS = ("debezium", "json", "cloudevents", "debezium-avro", "avro")
+AVRO_ID = 7
+_DECIMAL = {"type": "bytes", "logicalType": "decimal", "precision": 12, "scale": 2}
+_AT = {"type": "long", "connect.name": "io.debezium.time.MicroTimestamp"}
+
+
+def _record(called: str, **fields: Any) -> dict[str, Any]:
+    return {
+        "type": "record",
+        "name": called,
+        "fields": [{"name": n, "type": kind} for n, kind in fields.items()],
+    }
+
+
+AVRO_ROW = _record(
+    "Value",
+    id="int",
+    name=["null", "string"],
+    contact=["null", _record("Contact", email=["null", "string"])],
+    credit=["null", _DECIMAL],
+    at=["null", _AT],
+    tags={"type": "array", "items": ["null", "string"]},
+    gone=["null", "string"],
+)
+AVRO_ENVELOPE = _record(
+    "Envelope",
+    before=["null", AVRO_ROW],
+    after=["null", "Value"],
+    source=_record("Source", connector="string", lsn=["null", "long"], ts_ms="long"),
+    op="string",
+)
+
+
 def desk(form: str) -> ForeignDesk:
     """A topic of a format, mapped in every way."""
-    return ForeignDesk(
-        form, fields=FIELDS, deleted='has(row.gone) && row.gone == "true"', before_is_whole=True
+    found = ForeignDesk(
+        form,
+        settings={"registry": {"url": "http://127.0.0.1:1"}},
+        fields=FIELDS,
+        deleted='has(row.gone) && row.gone == "true"',
+        before_is_whole=True,
     )
+    found.avro.learn(AVRO_ID, AVRO_ENVELOPE if form == "debezium-avro" else AVRO_ROW)
+    return found
+
+
+def _plain(schema: Any) -> Any:
+    """A schema by which bytes are written as they are."""
+    text = json.dumps(schema).replace('"logicalType"', '"meant"')
+    return fastavro.parse_schema(json.loads(text), _force=True)
+
+
+PLAIN = {"debezium-avro": _plain(AVRO_ENVELOPE), "avro": _plain(AVRO_ROW)}
 
 
 class HostileForeign:
@@ -52,7 +103,11 @@ class HostileForeign:
 
     def record(self, form: str) -> tuple[bytes | None, bytes | None]:
         dice = self._dice
-        value = json.dumps(self._value(form), separators=dice.choice(((",", ":"), (", ", ": ")))).encode()
+        value = (
+            self._avro(form)
+            if form.endswith("avro")
+            else json.dumps(self._value(form), separators=dice.choice(((",", ":"), (", ", ": ")))).encode()
+        )
         if dice.randrange(3) == 0:
             value = self._broken(value)
         if dice.randrange(300) == 0:
@@ -61,6 +116,29 @@ class HostileForeign:
             (*[b'{"id":1}'] * 6, b"C-1", b"7", None, b"", b"\xff", b'{"a":1,"b":2}', b'{"id":{}}')
         )
         return key, None if dice.randrange(40) == 0 else value
+
+    def _avro(self, form: str) -> bytes:
+        """A value as it should be; what is wrong is done to its bytes."""
+        dice, out = self._dice, BytesIO()
+        row = {
+            "id": dice.choice((1, -1, 2**31 - 1)),
+            "name": dice.choice(("Ada", None, "\u0000", "__debezium_unavailable_value")),
+            "contact": dice.choice((None, {"email": None}, {"email": "x"}, {"email": "y"})),
+            "credit": dice.choice((None, b"", b"\x01\x3b\x2b", b"\x7f" * 40)),
+            "at": dice.choice((None, 0, 2**63 - 1, -(2**63))),
+            "tags": dice.choice(([], [None], ["a"] * 3_000)),
+            "gone": dice.choice((None, None, None, "true")),
+        }
+        source = {"connector": "postgresql", "lsn": dice.choice((None, 1, -1, 2**63 - 1)), "ts_ms": 5}
+        op = dice.choice(("c", "u", "d", "r", "t", "m", "x"))
+        change = {
+            "before": dice.choice((None, row)),
+            "after": dice.choice((None, row)),
+            "source": source,
+            "op": op,
+        }
+        fastavro.schemaless_writer(out, PLAIN[form], change if form == "debezium-avro" else row)
+        return frame(AVRO_ID) + out.getvalue()
 
     def _value(self, form: str) -> Any:
         row = self._wrong({"id": 1, "name": "Ada", "contact": {"email": "x"}, "credit": 806.83, "at": 5})

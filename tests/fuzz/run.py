@@ -21,7 +21,7 @@ from connectors.sdk.publish import change_record
 from schemas.codec import VALUE_LENGTH_MAX
 from tests.connector_parts import REGISTRY
 from tests.foreign import Desk
-from tests.fuzz.foreign import HostileForeign
+from tests.fuzz.foreign import FORMS, HostileForeign
 from tests.fuzz.foreign import desk as desk_of
 from tests.fuzz.hostile import RICH, Hostile
 from tests.gate_parts import Bench, Record, encoded, map_texts
@@ -66,7 +66,7 @@ def fuzz_foreign(seed: int, inputs: int, said: Callable[[int], None] = lambda _:
     """The same for what adopters read: each is told, passed over, or sent as it is, to be held."""
     report = Report()
     for life in range(-(-inputs // LIFE)):
-        form = ("debezium", "json", "cloudevents")[life % 3]
+        form = FORMS[life % len(FORMS)]
         hostile, desk = HostileForeign(seed * 1_000_003 + life), desk_of(form)
         with capture_logs():
             for _ in range(min(LIFE, inputs - report.inputs)):

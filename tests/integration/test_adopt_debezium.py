@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 import subprocess
@@ -29,16 +30,18 @@ from confluent_kafka.admin import (
 
 from broker.embedded.errors import EmbeddedError
 from broker.embedded.postgres import EmbeddedPostgres
+from connectors.adopt.avro_values import AvroReader
 from connectors.adopt.build import adopted_of
 from connectors.adopt.formats import Foreign
 from connectors.adopt.position import Standing
-from connectors.adopt.settings import PLACEHOLDER, mappings_of
+from connectors.adopt.registry import schemas_of
+from connectors.adopt.settings import PLACEHOLDER, AdoptSettings, mappings_of
 from connectors.sdk.adapter import Context
 from connectors.sdk.source import ChangeEvent
 from connectors.sdk.store import Store
 from schemas.authoritative import parse_authoritative
 from schemas.contract import make_contract
-from tests import kafka_connect
+from tests import apicurio, kafka_connect
 from tests.estate import MAP_DIR, ROOT, Estate, estate_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.counterpart, pytest.mark.timeout(600)]
@@ -267,30 +270,44 @@ WAYS: dict[str, tuple[dict[str, str], str, dict[str, Any]]] = {
     "coarse": (kafka_connect.plain(schemas=True) | {"time.precision.mode": "connect"}, "debezium", {}),
     "bare": (kafka_connect.plain(schemas=False) | {"decimal.handling.mode": "string"}, "debezium", MEANT),
     "flat": (kafka_connect.plain(schemas=True) | kafka_connect.FLAT, "json", {}),
+    "avro": ({}, "debezium-avro", {}),
+    "avroflat": (kafka_connect.FLAT, "avro", {}),
 }
 """Prefix -> how Debezium is set up, the adopter's format, and what its mapping has to say."""
 
 
 @pytest.fixture(scope="module")
-def kinds(estate: Estate, postgres: EmbeddedPostgres) -> dict[str, list[ChangeEvent]]:
-    """What adopters make of one table, told in four ways."""
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    yield from apicurio.opened(tmp_path_factory.mktemp("apicurio"))
+
+
+@pytest.fixture(scope="module")
+def kinds(estate: Estate, postgres: EmbeddedPostgres, registry: str) -> dict[str, list[ChangeEvent]]:
+    """What adopters make of one table, told in six ways."""
+    own_api = registry.removesuffix(apicurio.API) + apicurio.OWN_API
     urls = {prefix: postgres.create_role_and_database(f"{prefix}db", replication=True) for prefix in WAYS}
     for url in urls.values():
         run(url, TYPES, f"INSERT INTO kinds VALUES ({VALUES})")
     connectors = [
-        kafka_connect.debezium(url, prefix, f"{prefix}slot", **WAYS[prefix][0])
+        kafka_connect.debezium(
+            url,
+            prefix,
+            f"{prefix}slot",
+            **WAYS[prefix][0],
+            **(kafka_connect.in_avro(own_api, "key", "value") if "avro" in WAYS[prefix][1] else {}),
+        )
         for prefix, url in urls.items()
     ]
     with kafka_connect.running(estate.kafka, estate.home / "kinds", connectors):
         for prefix, url in urls.items():
-            adopted(estate, prefix, expected=1)  # the table is read
+            adopted(estate, registry, prefix, expected=1)  # the table is read
             run(
                 url,
                 "UPDATE kinds SET f = 0.2",
                 "INSERT INTO kinds (id) VALUES (2)",
                 "DELETE FROM kinds WHERE id = 1",
             )
-        return {prefix: adopted(estate, prefix, expected=4) for prefix in WAYS}
+        return {prefix: adopted(estate, registry, prefix, expected=4) for prefix in WAYS}
 
 
 def run(url: str, *statements: str) -> None:
@@ -313,29 +330,34 @@ def mapped(prefix: str) -> dict[str, Any]:
     return {name: meant.get(name, name) for name in EXPECTED if not (meant and name == "t")}
 
 
-def adopted(estate: Estate, prefix: str, *, expected: int) -> list[ChangeEvent]:
+def adopted(estate: Estate, registry: str, prefix: str, *, expected: int) -> list[ChangeEvent]:
     """What becomes of the records of a topic, once there are so many changes in it; 2 before the end of 1."""
     topic = f"{prefix}.public.kinds"
     document = {"topic": topic, "format": WAYS[prefix][1], "mapping": 1, "fields": mapped(prefix)}
-    if document["format"] == "json":
+    if document["format"] in ("json", "avro"):
         document["deleted"] = 'row.__deleted == "true"'
     contracts = {"kinds": make_contract(KINDS, 1)}
-    context = Context("crm", {}, {"kinds": document}, contracts, Path(), Store(":memory:").shelf("test"))
+    given = {"bootstrap": estate.bootstrap, "registry": {"url": registry}}
+    context = Context("crm", given, {"kinds": document}, contracts, Path(), Store(":memory:").shelf("test"))
+    avro = AvroReader()
     deadline = time_module.monotonic() + 60
     while True:
-        found = adopted_of(context, mappings_of(context))["kinds"]
+        found = adopted_of(context, mappings_of(context), avro)["kinds"]
         standing = Standing(topic, 1, "")
-        events = [
-            event
-            for m in estate.read(topic)
-            if (
-                event := found.change(
-                    Foreign(topic, m.partition(), m.offset(), 0, m.key(), m.value()), standing
-                )
-            )
+        records = [
+            Foreign(topic, m.partition(), m.offset(), 0, m.key(), m.value()) for m in estate.read(topic)
         ]
+        asyncio.run(learned(given, avro, records))
+        events = [event for record in records if (event := found.change(record, standing))]
         if len(events) >= expected or time_module.monotonic() > deadline:
             assert [event.original for event in events] == [None] * expected
             first = [event for event in events if event.key == "1"]
             return [*first[:2], *(event for event in events if event.key == "2"), *first[2:]]
         time_module.sleep(0.5)
+
+
+async def learned(given: dict[str, Any], avro: AvroReader, records: list[Foreign]) -> None:
+    schemas = schemas_of(AdoptSettings.model_validate(given), Path(), avro)
+    assert schemas is not None
+    await schemas.learn(records)
+    await schemas.close()

@@ -46,6 +46,11 @@ def history(bench: Bench, writes: list[tuple[str, set[str]]]) -> list[Revision]:
         values = {name: f"{WORDS[name].decode()}{number}" for name in names}
         event = f"seq:0:{system.upper()}EVENT{number:04}"
         bench.judge(bench.upsert(system, event, values, fields=sorted(own or names)))
+    return revisions(bench)
+
+
+def revisions(bench: Bench) -> list[Revision]:
+    """Every authoritative record that a bench wrote."""
     written = [o for _, o in bench.written if o.destination == "authoritative"]
     return [
         Revision(o.key, o.body if isinstance(o.body, bytes) else None, tuple(o.headers), n, T0 + 10**9)
@@ -209,6 +214,37 @@ def test_digests_are_equal_for_equal_values_and_cannot_be_compared_elsewhere() -
     assert value is not None and projection(found).codec.decode(value)["name"] is None, (
         "nothing stays nothing"
     )
+
+
+@pytest.mark.parametrize(
+    ("older", "newer", "value"),
+    [("int", "long", 5), ("int", "double", 5), ("float", "double", 0.5), ("long", "long", 5)],
+)
+def test_digests_are_equal_whatever_version_of_the_contract_a_value_was_written_by(
+    older: str, newer: str, value: float
+) -> None:
+    fields = {"credit_limit": {"system_of_record": "erp"}}
+    systems = {"erp": {"read": "all"}, "billing": {"read": ["credit_limit"], "masked": ["credit_limit"]}}
+    contracts = [_with_limit(older), _with_limit(newer, note=newer)]
+    document = object_document(fields=fields, systems=systems)
+    bench = Bench(rules=rules_of(map_texts(document, contracts[:1]), 1))
+    bench.judge(bench.upsert("crm", "seq:0:01", {}))
+    bench.judge(bench.upsert("erp", "seq:0:02", {"credit_limit": value}, fields=["credit_limit"]))
+    bench.rules = rules_of(map_texts(document, contracts), 2)
+    for number, limit in enumerate((value + 1, value), 3):
+        told = {"credit_limit": float(limit) if newer == "double" else limit}
+        bench.judge(bench.upsert("erp", f"seq:0:{number:02}", told, fields=["credit_limit"]))
+    one, digests = projection(bench.rules), list[Any]()
+    for revision in revisions(bench)[1:]:
+        delivered, _ = project(one, revision, KEY)
+        digests.append(one.codec.decode(delivered or b"", [one.schema_id])["credit_limit"])
+    first, other, again = digests
+    assert first == again != other
+
+
+def _with_limit(kind: str, note: str = "") -> dict[str, Any]:
+    limit = {"name": "credit_limit", "type": ["null", kind], "default": None}
+    return {**FLAT, "doc": note, "fields": [*FLAT["fields"][:4], limit]}
 
 
 def test_the_same_rights_have_the_same_name() -> None:
