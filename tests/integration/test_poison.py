@@ -82,8 +82,8 @@ def test_a_good_record_behind_a_thousand_bad_ones(estate: Estate) -> None:
 def test_a_batch_of_kilobytes_that_becomes_hundreds_of_megabytes(estate: Estate) -> None:
     """Kafka takes it; a gate that unpacked it whole would be killed for want of memory, again and again."""
     worker = next((w for w in estate.workers if w.poll() is None), None) or estate.start_gate()
-    estate.send("crm", "P-1", {"name": "before"})
     received = estate.account()["received"] + 1
+    estate.send("crm", "P-1", {"name": "before"})
     estate.settle(received)
     before = most_memory(worker.pid)
     options = {"compression.type": "zstd", "message.max.bytes": 1_000_000_000, "acks": "all"}
