@@ -9,7 +9,7 @@ commit: aiokafka commits a transaction although one of its batches has failed (r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
@@ -92,7 +92,7 @@ class Transactions:
             builder.close()
             sent.append(await producer.send_batch(builder, topic, partition=partition))
             counts.append(builder.record_count())
-        written = await asyncio.gather(*sent)  # I3: a batch that failed must not be committed around
+        written = await _acknowledged(sent)  # I3: a batch that failed must not be committed around
         await producer.commit_transaction()
         return {
             (at.topic, at.partition): at.offset + count if at.offset >= 0 else -1
@@ -123,11 +123,22 @@ class Transactions:
             builder.append(timestamp=None, key=b"", value=b"", headers=[])
             builder.close()
             sent.append(await producer.send_batch(builder, topic, partition=partition))
-        written = await asyncio.gather(*sent)
+        written = await _acknowledged(sent)
         await producer.abort_transaction()
         if unsaid := [f"{at.topic}/{at.partition}" for at in written if at.offset < 0]:
             raise KafkaError(f"Kafka did not say where a record of {unsaid[0]} is")
         return {(at.topic, at.partition): at.offset + 1 for at in written}
+
+
+async def _acknowledged(sent: Iterable[Awaitable[Any]]) -> list[Any]:
+    """What Kafka says of each batch. Raises what became of the first that failed, or of one that may not be written:
+    where Kafka refuses one partition, the others of the transaction fail for want of it.
+    """
+    found = await asyncio.gather(*sent, return_exceptions=True)
+    errors = [one for one in found if isinstance(one, BaseException)]
+    if errors:
+        raise next((error for error in errors if isinstance(error, TopicAuthorizationFailedError)), errors[0])
+    return found
 
 
 class SlotWriter(Transactions):
