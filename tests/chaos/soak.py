@@ -39,6 +39,7 @@ RAMP_CHANGES, SHARE_OF_PEAK = 200_000, 0.5
 REST_S = 1800.0
 """On a machine that is too busy a load may leave a backlog, which the report tells; it is judged to its end."""
 TASKS = re.compile(r"^solesource_gate_tasks ([0-9.e+]+)$", re.MULTILINE)
+JUDGED = re.compile(r"^solesource_gate_changes_total\{.*\} ([0-9.e+]+)$", re.MULTILINE)
 
 
 class Soak:
@@ -57,6 +58,8 @@ class Soak:
         self.load = Load(self._estate, 0.0, seed)
         self.lives: dict[int, list[Sample]] = {}
         """Samples by process, in the order in which these began."""
+        self.judged: dict[int, float] = {}
+        """By process: how many changes it said last that it has judged."""
         self.kills_s: list[float] = []
         self.peak = 0.0
         self.left = 0
@@ -174,27 +177,31 @@ class Soak:
                 continue  # it was killed just now
             if not held[0]:
                 continue  # it was killed, and nobody has taken note yet
-            sample = Sample(now - self._began, now - worker.began_s, *held, _tasks(worker))
+            said = _metrics(worker)
+            tasks = round(float(found[1])) if (found := TASKS.search(said)) else -1
+            if said:
+                self.judged[worker.process.pid] = sum(map(float, JUDGED.findall(said)))
+            sample = Sample(now - self._began, now - worker.began_s, *held, tasks)
             self.lives.setdefault(worker.process.pid, []).append(sample)
 
     def _say(self) -> None:
         lives = (self.lives.get(worker.process.pid) for worker in self.workers.awake)
         held = ", ".join(f"{life[-1].rss_mib:.0f}" for life in lives if life)
+        acknowledged = self.load.acknowledged.total()
         print(
-            f"{time.monotonic() - self._began:.0f} s: {self.load.acknowledged.total()} changes acknowledged, "
-            f"{len(self.kills_s)} kills; memory {held} MiB",
+            f"{time.monotonic() - self._began:.0f} s: {acknowledged} changes acknowledged, {len(self.kills_s)} kills; "
+            f"memory {held} MiB; about {max(0, acknowledged - round(sum(self.judged.values())))} not judged yet",
             flush=True,
         )
 
 
-def _tasks(worker: Worker) -> int:
-    """How many tasks it says it has; -1 while it does not say."""
+def _metrics(worker: Worker) -> str:
+    """What it says of itself; nothing while it starts."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/metrics", timeout=5) as answer:
-            found = TASKS.search(answer.read().decode())
+            return str(answer.read().decode())
     except OSError:
-        return -1
-    return round(float(found[1])) if found else -1
+        return ""
 
 
 def _life(life: list[Sample], warm_s: float) -> dict[str, Any]:
