@@ -21,8 +21,8 @@ from schemas.registry import envelopes
 CHANGES = 10_000_000
 STEP = 1_000_000
 WARM = 5
-"""Steps until everything that is kept is there: caches are full, and replaced values so many that their files are merged
-as often as they ever will be."""
+"""Steps until everything that is kept is there: caches are full, and replaced values so many that their files are
+merged as often as they ever will be."""
 STALLED_S = 120.0
 
 
