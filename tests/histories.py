@@ -151,7 +151,8 @@ def record_of(bench: Bench, step: Step) -> Record:
         return bench.command(order, key=b"", at_ms=step.received_ms)
     if isinstance(step, Again):
         held = record_of(Bench(rules=bench.rules, now_ms=bench.now_ms), step.write)
-        held.offset = sum(bench.offsets.values())  # a place of its own, as every record of the log has
+        # A place of its own, as every record of the log has: one that no later record of the history will have.
+        held.offset = 1_000_000 + sum(bench.offsets.values())
         return bench.redrive(held, step.write.system, at_ms=step.received_ms)
     if step.deletes:
         return bench.delete(step.system, step.event, key=step.key, at_ms=step.received_ms)
