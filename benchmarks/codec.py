@@ -25,16 +25,10 @@ WANTED = 1.5
 
 def codec() -> list[Row]:
     """A value of some 300 bytes in eight fields."""
-    registry, rows = FileRegistry(MAP), []
-    values, number = (
-        [Maker(registry).own(n).value for n in range(RECORDS)],
-        registry.latest("account").schema_id,
-    )
-    document, schema, ours = (
-        registry.latest("account").document,
-        registry.codec.schema(number),
-        registry.codec,
-    )
+    registry, rows = FileRegistry(MAP), list[Row]()
+    entry, ours = registry.latest("account"), registry.codec
+    number, document, schema = entry.schema_id, entry.document, ours.schema(entry.schema_id)
+    values = [Maker(registry).own(n).value for n in range(RECORDS)]
     records = [ours.decode(value) for value in values]
     ways: dict[str, tuple[list[Call], list[Call], list[Call]]] = {
         "read": (

@@ -83,8 +83,8 @@ def with_version(
         msg = f"{name!r} is no name of an object"
         raise ContractRefused(msg, "Use lower case, digits and single underscores.")
     make_contract(document, CONTRACT_ID_MIN)
-    known = read_registry(documents, REGISTRY) if REGISTRY in documents else []
-    same = versions_of(documents, name)
+    known = _known(documents)
+    same = _of(name, known)
     if any(canonical_digest(schema.document) == canonical_digest(document) for schema in same):
         msg = f"this is a version of {name} already"
         raise ContractRefused(msg, "Change something, or keep the version that is there.")
@@ -97,7 +97,7 @@ def with_version(
         msg = f"{file} is there, and is no version of {name} that is registered"
         raise ContractRefused(msg, "Give the file another name first.")
     listed = json.loads(documents.get(REGISTRY, '{"schemas": []}'))
-    named = _named(given) if given else {"id": max(CONTRACT_ID_MIN - 1, *(s.schema_id for s in known), 0) + 1}
+    named = _named(given) if given else {"id": max([CONTRACT_ID_MIN - 1, *(s.schema_id for s in known)]) + 1}
     about = {"subject": name, "version": version, "file": file, "sha256": canonical_digest(document)}
     listed["schemas"].append(named | about)
     changed = {REGISTRY: json.dumps(listed, indent=2) + "\n", file: json.dumps(document, indent=2) + "\n"}
@@ -108,7 +108,14 @@ def with_version(
 
 def versions_of(documents: Mapping[str, str], name: str) -> list[RegisteredSchema]:
     """The versions of an object's contract, oldest first. Raises RegistryBroken."""
-    known = read_registry(documents, REGISTRY) if REGISTRY in documents else []
+    return _of(name, _known(documents))
+
+
+def _known(documents: Mapping[str, str]) -> list[RegisteredSchema]:
+    return read_registry(documents, REGISTRY) if REGISTRY in documents else []
+
+
+def _of(name: str, known: Iterable[RegisteredSchema]) -> list[RegisteredSchema]:
     return sorted((schema for schema in known if schema.subject == name), key=lambda schema: schema.version)
 
 

@@ -72,6 +72,11 @@ def envelope(op: str, after: Any, *, lsn: int | None = 7, before: Any = None, **
     return {"before": before, "after": after, "source": source, "op": op, "ts_ms": 1_795_000_000_100, **more}
 
 
+def as_stored(schema: Any) -> Any:
+    """An Avro schema by which values are written as they are stored, whatever they mean."""
+    return json.loads(json.dumps(schema).replace('"logicalType"', '"meant"'))
+
+
 _NOTHING: Mapping[str, Any] = {}
 
 

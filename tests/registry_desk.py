@@ -7,9 +7,12 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
-from tests.gate_parts import CUSTOMER
+import pytest
+
+from tests.gate_parts import CUSTOMER, map_texts
 
 ABSENT = {"error_code": 40403, "message": "Schema not found"}
 VIP = {"name": "vip", "type": ["null", "boolean"], "default": None}
@@ -72,3 +75,13 @@ class RegistryDesk:
         finally:
             server.shutdown()
             server.server_close()
+
+
+def map_folder(home: Path, desk: RegistryDesk, patch: pytest.MonkeyPatch) -> Path:
+    """A folder with a map, whose commands ask this registry."""
+    folder = home / "map"
+    folder.mkdir()
+    for name, text in map_texts().items():
+        (folder / name).write_text(text)
+    patch.setenv("SOLESOURCE_REGISTRY_URL", desk.url)
+    return folder

@@ -75,11 +75,13 @@ async def torn_batch(consumer: AIOKafkaConsumer, end: LedgerEnd, known: Mapping[
     return None
 
 
-async def complete(part: Torn, memory: SlotMemory, rules: Rules, inputs: Inputs, writer: SlotWriter) -> None:
+async def complete(
+    part: Torn, memory: SlotMemory, rules: Rules, inputs: Inputs, writer: SlotWriter
+) -> dict[Place, int]:
     """Judge the batch again, write what is missing of it, and have it in `memory`, which stands before it.
 
-    `rules`: of the map that it was judged by; `inputs`: see `inputs_of`. Raises TornBatchError when it does not come
-    out the same.
+    Returns an offset behind it of each place that it wrote to. `rules`: of the map that it was judged by; `inputs`:
+    see `inputs_of`. Raises TornBatchError when it does not come out the same.
     """
     record = part.record
     records = batch_of(record, memory.positions, inputs)
@@ -99,6 +101,8 @@ async def complete(part: Torn, memory: SlotMemory, rules: Rules, inputs: Inputs,
     judge.keep(judged)
     memory.ends.update(moved)
     log.warning("slot.batch_completed", **_said(part))
+    wrote = begins(record)
+    return {place: at for place, at in memory.ends.items() if place in wrote}
 
 
 def _said(part: Torn) -> dict[str, Any]:
@@ -145,8 +149,7 @@ async def _looked_at(
 
 async def inputs_of(access: KafkaAccess, part: Torn) -> Inputs:
     """The records that a batch was made from, by input and offset, as far as they are there."""
-    before = part.before["positions"] if part.before is not None else {}
-    moved = {name: at for name, at in part.record["positions"].items() if before.get(name) != at}
+    before, moved = part.since, part.moved
     found: dict[str, dict[int, LogRecord]] = {name: {} for name in moved}
     async with reading(access) as consumer:
         places = [TopicPartition(*place_in(name)) for name in moved]

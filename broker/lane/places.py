@@ -53,12 +53,17 @@ def places_of(slot: int, outgoing: Iterable[tuple[Outgoing, int]], streams: Mapp
     return sorted({place_of(slot, *whither, streams) for whither in found})
 
 
+def changelogs(shelves: Collection[Shelf], existing: Collection[str]) -> dict[Place, Shelf]:
+    """The partitions that states are read from, those of memories first, among the topics that there are."""
+    return {
+        (topic_of(stream), partition): (stream, partition)
+        for topic_of in (topics.state, topics.authoritative)
+        for stream, partition in shelves
+        if topic_of(stream) in existing
+    }
+
+
 def outputs(slot: int, shelves: Collection[Shelf], existing: Collection[str]) -> set[Place]:
     """Every partition that a slot writes, among the topics that there are."""
     by_slot = {(name, slot) for name in existing if name in _BY_SLOT or name.startswith(_BY_SLOT_AND_SYSTEM)}
-    return by_slot | {
-        (topic_of(stream), partition)
-        for stream, partition in shelves
-        for topic_of in (topics.state, topics.authoritative)
-        if topic_of(stream) in existing
-    }
+    return by_slot | changelogs(shelves, existing).keys()

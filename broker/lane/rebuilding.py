@@ -20,9 +20,9 @@ from broker.lane.checkpoint import Changelogs
 from broker.lane.completing import ledger_end, torn_batch
 from broker.lane.disk import StatesOnDisk
 from broker.lane.memory import Shelf, SlotMemory
-from broker.lane.places import Place, outputs
+from broker.lane.places import Place, changelogs, outputs
 from broker.lane.replay import read_on, reading, stable_ends
-from broker.lane.torn import Torn
+from broker.lane.torn import Torn, begins
 from broker.lane.turns import Turns
 
 Mark = Callable[[Collection[Place], Collection[Place]], Awaitable[Mapping[Place, int]]]
@@ -58,17 +58,17 @@ class Rebuilding:
             if stands is not None:
                 memory.follow(stands)
             await self._load(
-                consumer, memory, _changelogs(shelves, existing), torn.begins if torn is not None else {}
+                consumer, memory, _changelogs(shelves, existing), begins(torn.record) if torn else {}
             )
         return memory, torn
 
     async def add(self, memory: SlotMemory, shelves: Collection[Shelf]) -> None:
         """Bring the states of more shelves into the memory of a slot at work."""
         async with reading(self.access) as consumer:
-            changelogs = _changelogs(shelves, await consumer.topics())
-            if changelogs:
-                memory.ends |= await self.mark([*changelogs], ())
-                await self._load(consumer, memory, changelogs, {})
+            more = _changelogs(shelves, await consumer.topics())
+            if more:
+                memory.ends |= await self.mark([*more], ())
+                await self._load(consumer, memory, more, {})
 
     async def _marked(
         self, slot: int, shelves: Collection[Shelf], existing: Collection[str]
@@ -80,13 +80,13 @@ class Rebuilding:
         self,
         consumer: AIOKafkaConsumer,
         memory: SlotMemory,
-        changelogs: Mapping[TopicPartition, Shelf],
+        shelf_at: Mapping[TopicPartition, Shelf],
         until: Mapping[Place, int],
     ) -> None:
         """Bring states, in memory and on disk, to the end of the log, or `until` an offset before it."""
-        if not changelogs:
+        if not shelf_at:
             return
-        places = list(changelogs)
+        places = list(shelf_at)
         ids = await asyncio.to_thread(topic_ids, self.access, {place.topic for place in places})
         begin, end = (
             await consumer.beginning_offsets(places),
@@ -94,15 +94,15 @@ class Rebuilding:
         )
         end |= {place: min(end[place], at) for place in places if (at := until.get(place)) is not None}
         said = Changelogs(ids, begin, end)
-        since = await self.disk.take(memory, set(changelogs.values()), said)
+        since = await self.disk.take(memory, set(shelf_at.values()), said)
         count, left = 0, sum(end[place] - since.get(place, begin[place]) for place in places)
         async with self.turns.reading(left, self.beat):
             for topic_of in (topics.state, topics.authoritative):
                 shelf_of = {
-                    place: shelf for place, shelf in changelogs.items() if place.topic == topic_of(shelf[0])
+                    place: shelf for place, shelf in shelf_at.items() if place.topic == topic_of(shelf[0])
                 }
-                begins = {place: at for place, at in since.items() if place in shelf_of}
-                async for place, records in read_on(consumer, shelf_of, begins, end):
+                its_since = {place: at for place, at in since.items() if place in shelf_of}
+                async for place, records in read_on(consumer, shelf_of, its_since, end):
                     shelf = shelf_of[place]
                     for record in records:
                         if record.offset >= end[place]:
@@ -119,10 +119,5 @@ class Rebuilding:
 
 
 def _changelogs(shelves: Collection[Shelf], existing: Collection[str]) -> dict[TopicPartition, Shelf]:
-    """The partitions that states are read from, those of memories first, where there are such topics."""
-    return {
-        TopicPartition(topic_of(object_name), partition): (object_name, partition)
-        for topic_of in (topics.state, topics.authoritative)
-        for object_name, partition in shelves
-        if topic_of(object_name) in existing
-    }
+    """`changelogs`, as the client names partitions."""
+    return {TopicPartition(*place): shelf for place, shelf in changelogs(shelves, existing).items()}

@@ -110,9 +110,8 @@ class Slot:
         memory.partitions = dict(self._partitions)
         if torn is not None:
             rules = await self._maps.version(torn.record["map_version"])
-            await complete(torn, memory, rules, await inputs_of(self._access, torn), writer)
-            wrote = torn.begins
-            await states.committed({place: at for place, at in memory.ends.items() if place in wrote})
+            inputs = await inputs_of(self._access, torn)
+            await states.committed(await complete(torn, memory, rules, inputs, writer))
         await self._maps.at_least(memory.map_version)  # never with an older map than the slot's last batch
         judge = Judge(memory, self._worker)
         settling = Settling(writer, judge, self._submit, self._count, states.committed)

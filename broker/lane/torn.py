@@ -49,16 +49,20 @@ class Torn:
     """Where Kafka took back what it wrote."""
 
     @property
-    def shelves(self) -> set[Shelf]:
-        """Those whose inputs it read."""
-        known = self.before["positions"] if self.before is not None else {}
-        moved = [place_in(name) for name, at in self.record["positions"].items() if known.get(name) != at]
-        return {(topics.stream_in(topic) or "", partition) for topic, partition in moved}
+    def since(self) -> Mapping[str, int]:
+        """Input, `topic/partition`, to where it began to read; one that is not here was read from its beginning."""
+        return self.before["positions"] if self.before is not None else {}
 
     @property
-    def begins(self) -> dict[Place, int]:
-        """Where in each of its outputs it begins."""
-        return begins(self.record)
+    def moved(self) -> dict[str, int]:
+        """The inputs that it read, and where it ended."""
+        since = self.since
+        return {name: at for name, at in self.record["positions"].items() if since.get(name) != at}
+
+    @property
+    def shelves(self) -> set[Shelf]:
+        """Those whose inputs it read."""
+        return {(topics.stream_in(topic) or "", partition) for topic, partition in map(place_in, self.moved)}
 
 
 def begins(record: Mapping[str, Any]) -> dict[Place, int]:

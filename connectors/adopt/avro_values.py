@@ -9,14 +9,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from io import BytesIO
 from typing import Any
-
-import fastavro
 
 from connectors.adopt.connect_types import ConnectSchema
 from connectors.adopt.errors import Unmapped
-from schemas.codec import FRAME_LENGTH, MAGIC, VALUE_LENGTH_MAX
+from schemas.codec import VALUE_LENGTH_MAX, Codec, named_schema
 from schemas.contract import AvroSchema, make_contract
 from schemas.errors import ContractRefused, UnreadableValue
 from schemas.walk import walker_of
@@ -40,9 +37,8 @@ Read = tuple[Any, ConnectSchema]
 
 def schema_named(value: bytes | None) -> int | None:
     """The id that a value or a key names; None where it is not framed."""
-    if value is None or len(value) < FRAME_LENGTH or value[0] != MAGIC:
-        return None
-    return int.from_bytes(value[1:FRAME_LENGTH], "big")
+    found = named_schema((), value)
+    return found if isinstance(found, int) else None
 
 
 class AvroReader:
@@ -58,7 +54,9 @@ class AvroReader:
     def learn(self, number: int, document: Mapping[str, Any] | str) -> None:
         """A registry's schema, or why its values cannot be read; what could harm whoever reads by it is not read."""
         try:
-            self._known[number] = _refusing(document) if isinstance(document, str) else _reading(document)
+            self._known[number] = (
+                _refusing(document) if isinstance(document, str) else _reading(number, document)
+            )
         except ContractRefused as error:
             self._known[number] = _refusing(error.detail)
         if len(self._known) > KNOWN_MAX:
@@ -86,23 +84,17 @@ def _refusing(why: str) -> Callable[[bytes], Read]:
     return read
 
 
-def _reading(document: Mapping[str, Any]) -> Callable[[bytes], Read]:
-    plain = _stripped(document)
-    schema = make_contract(plain, 0).schema
-    walk, meant = walker_of(schema), ConnectSchema(connect_document(document))
+def _reading(number: int, document: Mapping[str, Any]) -> Callable[[bytes], Read]:
+    schema = make_contract(_stripped(document), number).schema
+    codec, walk, meant = Codec({number: schema}), walker_of(schema), ConnectSchema(connect_document(document))
 
     def read(value: bytes) -> Read:
-        if len(value) > VALUE_LENGTH_MAX:
-            raise Unmapped(f"{len(value)} bytes, at most {VALUE_LENGTH_MAX} are read")
         try:
-            walk(value)
-            stream = BytesIO(value)
-            stream.seek(FRAME_LENGTH)
-            return fastavro.schemaless_reader(stream, schema, None), meant
+            if len(value) <= VALUE_LENGTH_MAX:  # else decoding says what is wrong
+                walk(value)
+            return codec.decode(value), meant
         except UnreadableValue as error:
             raise Unmapped(error.detail) from error
-        except Exception as error:  # fastavro raises many unrelated classes on hostile bytes
-            raise Unmapped(f"{len(value)} bytes are not a datum of it: {type(error).__name__}") from error
 
     return read
 

@@ -6,7 +6,7 @@ import hashlib
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -24,41 +24,40 @@ Meaning = Literal[
 ]  # fmt: skip
 
 
-class RegistrySettings(Section):
-    """The schema registry of topics in Avro, with Confluent's API."""
+class _SignIn(Section):
+    """How to sign in to a service; without a user nobody does."""
 
-    url: str
     username: str | None = None
     password: SecretReference | None = None
     ca_file: Path | None = None
+    """Certificate authority of TLS."""
 
     @model_validator(mode="after")
-    def _whole(self) -> RegistrySettings:
+    def _both(self) -> Self:
         if (self.username is None) != (self.password is None):
             msg = "username and password are given together"
             raise ValueError(msg)
         return self
 
 
-class AdoptSettings(Section):
-    """The `settings` section: the Kafka that has the topics."""
+class RegistrySettings(_SignIn):
+    """The schema registry of topics in Avro, with Confluent's API."""
+
+    url: str
+
+
+class AdoptSettings(_SignIn):
+    """The `settings` section: the Kafka that has the topics; with a `ca_file` by TLS."""
 
     bootstrap: str
-    username: str | None = None
-    password: SecretReference | None = None
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     tls: bool = False
-    ca_file: Path | None = None
-    """Given: TLS, with this certificate authority."""
     records_max: int = Field(default=2000, ge=1, le=100_000)
     """Records read at a time."""
     registry: RegistrySettings | None = None
 
     @model_validator(mode="after")
-    def _whole(self) -> AdoptSettings:
-        if (self.username is None) != (self.password is None):
-            msg = "username and password are given together"
-            raise ValueError(msg)
+    def _unseen(self) -> Self:
         near = all(place.strip().startswith(_LOOPBACK) for place in self.bootstrap.split(","))
         if self.username and self.mechanism == "PLAIN" and not (self.tls or self.ca_file or near):
             msg = "PLAIN would send the password unencrypted to another machine: set tls or ca_file"

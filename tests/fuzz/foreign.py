@@ -11,7 +11,7 @@ import fastavro
 
 from schemas.codec import frame
 from tests.foreign import Desk as ForeignDesk
-from tests.foreign import envelope, envelope_schema
+from tests.foreign import as_stored, envelope, envelope_schema
 
 SCALARS: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 2**31, 2**53 + 1, 2**63, -(2**63) - 1, 10**90, 0.1, -0.0, 1e300, 1e-300),
@@ -86,13 +86,10 @@ def desk(form: str) -> ForeignDesk:
     return found
 
 
-def _plain(schema: Any) -> Any:
-    """A schema by which bytes are written as they are."""
-    text = json.dumps(schema).replace('"logicalType"', '"meant"')
-    return fastavro.parse_schema(json.loads(text), _force=True)
-
-
-PLAIN = {"debezium-avro": _plain(AVRO_ENVELOPE), "avro": _plain(AVRO_ROW)}
+PLAIN = {
+    form: fastavro.parse_schema(as_stored(schema), _force=True)
+    for form, schema in {"debezium-avro": AVRO_ENVELOPE, "avro": AVRO_ROW}.items()
+}
 
 
 class HostileForeign:

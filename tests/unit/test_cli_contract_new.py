@@ -14,8 +14,8 @@ from broker.cli.output import CommandRefused
 from broker.cli.root import app
 from schemas.registry import FileRegistry
 from schemas.remote import RegistryAway, RegistryRefuses
-from tests.gate_parts import CUSTOMER, map_texts
-from tests.registry_desk import RegistryDesk
+from tests.gate_parts import CUSTOMER
+from tests.registry_desk import RegistryDesk, map_folder
 
 PATH = "/subjects/authoritative.customer-value/versions"
 NOTE = {"name": "note", "type": ["null", "string"], "default": None, "doc": "What was said."}
@@ -35,12 +35,7 @@ def desk() -> Iterator[RegistryDesk]:
 
 @pytest.fixture
 def folder(tmp_path: Path, desk: RegistryDesk, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "map"
-    folder.mkdir()
-    for name, text in map_texts().items():
-        (folder / name).write_text(text)
-    monkeypatch.setenv("SOLESOURCE_REGISTRY_URL", desk.url)
-    return folder
+    return map_folder(tmp_path, desk, monkeypatch)
 
 
 def new(folder: Path, document: Any, *more: str) -> Result:

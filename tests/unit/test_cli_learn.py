@@ -14,8 +14,8 @@ from broker.cli.root import app
 from broker.rules import rules_of
 from schemas.errors import ContractsClash, RegistryBroken
 from schemas.remote import RegistryAway
-from tests.gate_parts import CUSTOMER, map_texts
-from tests.registry_desk import BUYER, RegistryDesk
+from tests.gate_parts import CUSTOMER
+from tests.registry_desk import BUYER, RegistryDesk, map_folder
 
 GUID = "89791762-2336-4186-9674-299b90a802e2"
 PHONELESS = {**CUSTOMER, "fields": [field for field in CUSTOMER["fields"] if field["name"] != "phone"]}
@@ -33,12 +33,7 @@ def desk() -> Iterator[RegistryDesk]:
 
 @pytest.fixture
 def folder(tmp_path: Path, desk: RegistryDesk, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "map"
-    folder.mkdir()
-    for name, text in map_texts().items():
-        (folder / name).write_text(text)
-    monkeypatch.setenv("SOLESOURCE_REGISTRY_URL", desk.url)
-    return folder
+    return map_folder(tmp_path, desk, monkeypatch)
 
 
 def learn(folder: Path, *arguments: str) -> Result:

@@ -19,7 +19,7 @@ from connectors.adopt.registry import schemas_of
 from connectors.adopt.settings import AdoptSettings
 from connectors.sdk.errors import ConfigInvalid, ConnectionLost
 from schemas.codec import frame
-from tests.foreign import FIELDS, Desk
+from tests.foreign import FIELDS, Desk, as_stored
 from tests.registry_desk import RegistryDesk
 
 MOMENT = datetime(2026, 11, 26, 10, 0, 0, 123000, tzinfo=UTC)
@@ -125,7 +125,7 @@ def test_a_row_with_a_key_that_is_a_text() -> None:
 )  # fmt: skip
 def test_what_a_type_means(kind: Any, stored: Any, meant: Any) -> None:
     schema = row(a=kind)
-    plain = row(a=_plain(kind))
+    plain = as_stored(schema)
     reader = AvroReader()
     reader.learn(7, schema)
     values, told = reader.read(written(7, plain, {"a": stored}))
@@ -133,18 +133,6 @@ def test_what_a_type_means(kind: Any, stored: Any, meant: Any) -> None:
     assert (values["a"] if reading is None else reading(values["a"])) == meant
     nothing, _ = reader.read(written(7, plain, {"a": None}))
     assert nothing == {"a": None} and (reading is None or reading(None) is None)
-
-
-def _plain(kind: Any) -> Any:
-    if isinstance(kind, list):
-        return [_plain(branch) for branch in kind]
-    if not isinstance(kind, dict):
-        return kind
-    return {
-        name: _plain(part) if name == "items" else part
-        for name, part in kind.items()
-        if name != "logicalType"
-    }
 
 
 def test_columns_that_could_not_be_read_along_stay_as_they_are() -> None:
