@@ -177,15 +177,15 @@ class Slot:
         )
 
     async def _round(self, consumer: Any, halts: Halts, settling: Settling) -> None:
-        fetched = await self._fetch(consumer, POLL_MS, FETCH_RECORDS_MAX)
+        fetched = await self._fetch(consumer, POLL_MS, FULL_RECORDS)
         if not fetched:
             return
-        if (have := sum(map(len, fetched.values()))) >= FULL_RECORDS:
-            await self._settle(halts, settling, fetched)
-            return
-        async with self._turns.mine():
-            for place, records in (await self._fetch(consumer, 0, FETCH_RECORDS_MAX - have)).items():
-                fetched.setdefault(place, []).extend(records)  # what came while it waited
+        have = sum(map(len, fetched.values()))
+        many = have >= FULL_RECORDS
+        async with self._turns.many() if many else self._turns.mine() as turn:
+            if turn or not many:
+                for place, records in (await self._fetch(consumer, 0, FETCH_RECORDS_MAX - have)).items():
+                    fetched.setdefault(place, []).extend(records)  # what came while it waited, and a backlog
             await self._settle(halts, settling, fetched)
 
     async def _fetch(self, consumer: Any, timeout_ms: int, most: int) -> dict[TopicPartition, list[Any]]:

@@ -14,7 +14,10 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 
 FULL_RECORDS = 500
-"""A batch of so many does not wait: there is enough in it, and while one is committed another is decided."""
+"""A batch of so many does not wait for those: there is enough in it, and while one is committed another is decided."""
+MANY_AT_ONCE = 2
+"""Slots that take in more than that at the same time. With a backlog every slot would, and what a worker holds in
+memory would go with the number of its slots, and stay: a soak saw it rise whenever a slot came over from another."""
 WAIT_S_MAX = 0.25
 """Then whoever waits goes on beside the one at work: a slot whose partition or coordinator does not answer must not
 hold up its neighbours."""
@@ -29,21 +32,20 @@ class Turns:
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
+        self._many = asyncio.Semaphore(MANY_AT_ONCE)
         self._reading = asyncio.Lock()
 
     @contextlib.asynccontextmanager
-    async def mine(self) -> AsyncIterator[None]:
-        """Wait for the turn, at most WAIT_S_MAX, and keep it."""
-        try:
-            async with asyncio.timeout(WAIT_S_MAX):
-                await self._lock.acquire()
-        except TimeoutError:
-            yield
-            return
-        try:
-            yield
-        finally:
-            self._lock.release()
+    async def mine(self) -> AsyncIterator[bool]:
+        """Wait for the turn, at most WAIT_S_MAX, and keep it; whether it is one's turn."""
+        async with _within(self._lock) as got:
+            yield got
+
+    @contextlib.asynccontextmanager
+    async def many(self) -> AsyncIterator[bool]:
+        """The same for whoever has much to do; without the turn it goes on with what it has in hand."""
+        async with _within(self._many) as got:
+            yield got
 
     @contextlib.asynccontextmanager
     async def reading(self, records: int, beat: Callable[[], None]) -> AsyncIterator[None]:
@@ -66,3 +68,16 @@ class Turns:
             async with asyncio.timeout(BEAT_S):
                 return await self._reading.acquire()
         return False
+
+
+@contextlib.asynccontextmanager
+async def _within(turns: asyncio.Lock | asyncio.Semaphore) -> AsyncIterator[bool]:
+    got = False
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(WAIT_S_MAX):
+            got = await turns.acquire()
+    try:
+        yield got
+    finally:
+        if got:
+            turns.release()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from broker.lane.trim import trimming
+from broker.lane.trim import large_apart, trimming
 
 
 def resident_mib() -> float:
@@ -32,6 +33,40 @@ def test_what_is_free_between_what_is_not_is_handed_back() -> None:
     assert len(kept) == 40
 
 
+KEEPS = """
+import ctypes
+from broker.lane.trim import LARGE_BYTES, large_apart
+class Info(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in (
+        "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split())]
+library = ctypes.CDLL(None)
+library.mallinfo2.restype = Info
+if {apart}:
+    large_apart()
+def apart():
+    return library.mallinfo2().hblks
+for _ in range(3):
+    bytearray(8 << 20)  # glibc learns from it that as much may come from the heap
+before = apart()
+held = [bytearray(LARGE_BYTES + 1) for _ in range(9)]
+print(apart() - before)
+"""
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_what_is_large_comes_from_the_machine(apart: bool) -> None:
+    if not hasattr(ctypes.CDLL(None), "mallinfo2"):
+        pytest.skip("only glibc tells")
+    said = subprocess.run(
+        [sys.executable, "-c", KEEPS.format(apart=apart)],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert int(said.stdout) == (9 if apart else 0)
+
+
 def test_where_it_cannot_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     class Bare:
         def __init__(self, _: None) -> None:
@@ -39,3 +74,4 @@ def test_where_it_cannot_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(ctypes, "CDLL", Bare)
     assert trimming() is None
+    large_apart()

@@ -47,6 +47,25 @@ async def test_one_that_hangs_holds_up_nobody_for_longer_than_said(monkeypatch: 
     await asyncio.wait_for(work(5), 0.005)  # it gave the turn back: no waiting any more
 
 
+async def test_few_take_in_much_at_once_and_the_others_go_on_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "WAIT_S_MAX", 0.01)
+    shared, done, got = Turns(), asyncio.Event(), list[bool]()
+
+    async def work() -> None:
+        async with shared.many() as turn:
+            got.append(turn)
+            if turn:
+                await done.wait()
+
+    tasks = [asyncio.create_task(work()) for _ in range(6)]
+    await asyncio.sleep(0.05)
+    assert sorted(got) == [False] * (6 - turns.MANY_AT_ONCE) + [True] * turns.MANY_AT_ONCE
+    done.set()
+    await asyncio.gather(*tasks)
+    await asyncio.wait_for(work(), 0.005)
+    assert got[-1]
+
+
 async def test_a_turn_is_given_back_when_the_work_fails_or_is_cancelled() -> None:
     shared = Turns()
     with pytest.raises(ZeroDivisionError):
