@@ -19,7 +19,9 @@ def gate() -> None:
     from broker.app import make_app
     from broker.kafka.unpacking import limit_unpacking
     from broker.lane.cycles import only_between_batches
+    from broker.lane.trim import large_apart
 
+    large_apart()
     telemetry.use_json_logs()
     limit_unpacking()
     only_between_batches()
