@@ -162,6 +162,7 @@ class Soak:
     def _kill(self) -> None:
         """The one that was started last: the other grows old, and in it a leak would show."""
         awake = self.workers.awake
+        self._sample()  # what it judged since the last look would be missed
         if len(awake) == WORKERS and time.monotonic() - self._began > 1:
             awake[-1].process.kill()
             self.kills_s.append(time.monotonic() - self._began)
