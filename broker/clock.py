@@ -6,8 +6,14 @@ Deciding never asks it: the gate is given its own time as an argument (I5). Noth
 from __future__ import annotations
 
 import time
+from datetime import UTC, date, datetime
 
 
 def now_ms() -> int:
     """Milliseconds since 1970 by this machine's clock."""
     return time.time_ns() // 1_000_000
+
+
+def today() -> date:
+    """The date, in UTC."""
+    return datetime.fromtimestamp(now_ms() / 1000, UTC).date()

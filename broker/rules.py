@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 
 from broker.gate.change import ObjectReader
 from broker.gate.echo import EchoPlan
 from broker.gate.express import ExpressPlan, Groups, changed_header, listed_bits
 from broker.gate.project import Projection, projection_of
-from ownership.load import load_map
+from ownership.errors import Finding
+from ownership.load import load_advice, load_map
 from ownership.map import ObjectMap, OwnershipMap
 from ownership.reading import readings
 from schemas.codec import Codec, frame
-from schemas.contract import spellings_of
+from schemas.contract import Contract, spellings_of
 from schemas.envelope import source_of
 from schemas.registry import FileRegistry
 from schemas.spans import blank_of, differences_of, merging_of
@@ -41,23 +43,19 @@ class Rules:
     """The same for systems that own nothing of an object."""
 
 
-def rules_of(documents: Mapping[str, str], version: int) -> Rules:
-    """Compile the files of one map version. Raises MapRefused or SchemaError; then nothing of it is used (I7)."""
-    registry = FileRegistry(
-        documents={name: text for name, text in documents.items() if not name.endswith(".yaml")}, own=False
-    )
+def rules_of(documents: Mapping[str, str], version: int, always_ms: int | None = None) -> Rules:
+    """Compile the files of one map version. Raises MapRefused or SchemaError; then nothing of it is used (I7).
+
+    `always_ms`: the terms of that moment are in force all the time, to see what they do.
+    """
+    registry = _registry(documents)
     contracts = {subject: registry.checked(subject) for subject in registry.subjects}
-    texts = {name: text for name, text in documents.items() if name.endswith(".yaml")}
-    ownership_map = load_map(
-        texts,
-        {
-            name: {field: contract.classes.get(field) for field in contract.fields}
-            for name, contract in contracts.items()
-        },
-        version=version,
-    )
+    ownership_map = load_map(_texts(documents), _fields(contracts), version=version)
     entries = {
-        name: replace(entry, contract_id=contracts[name].schema_id)
+        name: replace(
+            entry if always_ms is None else replace(entry.at(always_ms), later=()),
+            contract_id=contracts[name].schema_id,
+        )
         for name, entry in ownership_map.objects.items()
     }
     ownership_map = replace(ownership_map, objects=entries)
@@ -88,6 +86,30 @@ def rules_of(documents: Mapping[str, str], version: int) -> Rules:
         for plan in _echoes(entry, readers[entry.name], version)
     }
     return Rules(ownership_map, readers, registry.codec, projections, plans, echoes)
+
+
+def advice_of(documents: Mapping[str, str], today: date) -> list[Finding]:
+    """What the gate does not mind in a map's files, and should be otherwise. Raises MapRefused or SchemaError."""
+    registry = _registry(documents)
+    contracts = {subject: registry.checked(subject) for subject in registry.subjects}
+    return load_advice(_texts(documents), _fields(contracts), today=today)
+
+
+def _registry(documents: Mapping[str, str]) -> FileRegistry:
+    rest = {name: text for name, text in documents.items() if not name.endswith(".yaml")}
+    return FileRegistry(documents=rest, own=False)
+
+
+def _texts(documents: Mapping[str, str]) -> dict[str, str]:
+    return {name: text for name, text in documents.items() if name.endswith(".yaml")}
+
+
+def _fields(contracts: Mapping[str, Contract]) -> dict[str, dict[str, str | None]]:
+    """Object to the fields of its contract, each with its class."""
+    return {
+        name: {field: contract.classes.get(field) for field in contract.fields}
+        for name, contract in contracts.items()
+    }
 
 
 def _expresses(entry: ObjectMap, reader: ObjectReader, version: int) -> Iterator[ExpressPlan]:

@@ -3,9 +3,10 @@
 Pure. Unknown keys are refused, because a misspelt key would silently mean "nothing".
 """
 
+from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 FieldName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
@@ -23,6 +24,14 @@ def duration_ms(text: Any) -> int:
                 return int(number) * _UNITS_MS[unit]
     msg = "a duration is a whole number and ms, s, m, h or d, such as 5s"
     raise ValueError(msg)
+
+
+def duration_text(ms: int) -> str:
+    """`5s` of 5000: a duration as the map spells it."""
+    for unit in ("d", "h", "m", "s"):
+        if ms and ms % _UNITS_MS[unit] == 0:
+            return f"{ms // _UNITS_MS[unit]}{unit}"
+    return f"{ms}ms"
 
 
 def percentage(text: Any) -> float:
@@ -44,9 +53,16 @@ def connection(text: Any) -> tuple[str, str]:
     return parts[0], parts[1]
 
 
-Duration = Annotated[int, BeforeValidator(duration_ms)]
-Share = Annotated[float, BeforeValidator(percentage)]
-Connection = Annotated[tuple[str, str], BeforeValidator(connection)]
+def _text(pattern: str, example: str) -> WithJsonSchema:
+    """How a value is spelled in the file, for editors."""
+    return WithJsonSchema({"type": "string", "pattern": pattern, "examples": [example]})
+
+
+Duration = Annotated[int, BeforeValidator(duration_ms), _text(r"^[0-9]+(ms|s|m|h|d)$", "15m")]
+Share = Annotated[float, BeforeValidator(percentage), _text(r"^[0-9.]+%$", "1%")]
+Connection = Annotated[
+    tuple[str, str], BeforeValidator(connection), _text(r"^\s*[^\s>]+\s*->\s*[^\s>]+\s*$", "crm -> erp")
+]
 
 
 class Document(BaseModel):
@@ -162,7 +178,7 @@ class Review(Document):
     """When the map of this object is looked at again."""
 
     every: Literal["month", "quarter", "year"] = "quarter"
-    last: Any = None
+    last: date | None = None
     by: str = ""
 
 
@@ -196,6 +212,12 @@ class SystemDocument(Document):
     kind: str
     environment: str = "production"
     contact: str
+    cleared: list[Literal["pii", "secret"]] = []
+    """Classes of fields that it may read as they are."""
+    polls_every: Duration | None = None
+    """How often its connector looks for changes; None = it is told of them."""
+    applies_within: Duration | None = None
+    """What it needs, for 99 of 100, until an update that it was sent is there."""
     objects: list[Name] = []
     """Objects this system may publish changes of although it has no rights on them yet: each is held."""
 

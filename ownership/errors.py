@@ -16,10 +16,13 @@ class Finding:
     path: str
     detail: str
     remedy: str
+    warning: bool = False
+    """The gate does not mind; a connection should not go live with it."""
 
     def __str__(self) -> str:
         at = f"{self.path}: " if self.path else ""
-        return f"{self.file}:{self.line}: {at}{self.detail} [{self.code}] {self.remedy}"
+        said = "warning: " if self.warning else ""
+        return f"{self.file}:{self.line}: {said}{at}{self.detail} [{self.code}] {self.remedy}"
 
 
 class MapRefused(Exception):

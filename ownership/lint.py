@@ -6,7 +6,7 @@ Pure. A check belongs here when no single document can make it alone.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Generic, TypeVar
@@ -28,7 +28,17 @@ class Located(Generic[_Document_co]):
 
     def finding(self, code: str, path: Path, detail: str, remedy: str) -> Finding:
         """A finding at a path of this document."""
-        return Finding(f"map.{code}", self.file, self.lines.get(path, 1), dotted(path), detail, remedy)
+        return Finding(f"map.{code}", self.file, self._line(path), dotted(path), detail, remedy)
+
+    def advice(self, code: str, path: Path, detail: str, remedy: str) -> Finding:
+        """Something that the gate does not mind."""
+        return replace(self.finding(code, path, detail, remedy), warning=True)
+
+    def _line(self, path: Path) -> int:
+        """Where it stands, or else what it would be a part of."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
 
 
 def lint(

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from ownership.document import ObjectDocument, SystemsDocument
+from ownership.advice import advise
+from ownership.document import ObjectDocument, SlaDocument, SystemsDocument
 from ownership.errors import Finding, MapRefused
 from ownership.handover import handed_over
 from ownership.lines import Path, dotted, read_yaml
@@ -38,6 +41,27 @@ def load_map(
     contracts: object to the fields of its contract, each with its class where the contract says one. Raises MapRefused
     with every fault found.
     """
+    return _compiled(_located(documents, contracts), documents, contracts, version)
+
+
+def load_advice(
+    documents: Mapping[str, str], contracts: Mapping[str, Mapping[str, str | None]], *, today: date
+) -> list[Finding]:
+    """What the gate does not mind about a map, and should be otherwise. Raises MapRefused for one with faults."""
+    located = _located(documents, contracts)
+    entries = _compiled(located, documents, contracts, 0).objects
+    return list(advise(located.systems, located.objects, entries, today))
+
+
+@dataclass(frozen=True, slots=True)
+class _Documents:
+    """All documents of a map, without a fault."""
+
+    systems: Located[SystemsDocument]
+    objects: list[Located[ObjectDocument]]
+
+
+def _located(documents: Mapping[str, str], contracts: Mapping[str, Mapping[str, str | None]]) -> _Documents:
     if SYSTEMS_FILE not in documents:
         raise MapRefused(
             [Finding("map.no_systems", SYSTEMS_FILE, 1, "", "file is missing", "List the systems.")]
@@ -53,7 +77,15 @@ def load_map(
         findings += lint(systems, objects, contracts)
     if findings or systems is None:
         raise MapRefused(findings)
-    compiled = {located.document.object: _compile(located.document, contracts) for located in objects}
+    return _Documents(systems, objects)
+
+
+def _compiled(
+    located: _Documents,
+    documents: Mapping[str, str],
+    contracts: Mapping[str, Mapping[str, str | None]],
+    version: int,
+) -> OwnershipMap:
     listed = {
         name: System(
             name=name,
@@ -62,9 +94,13 @@ def load_map(
             environment=document.environment,
             contact=document.contact,
             publishes=frozenset(document.objects),
+            cleared=frozenset(document.cleared),
+            polls_every_ms=document.polls_every,
+            applies_within_ms=document.applies_within,
         )
-        for name, document in systems.document.systems.items()
+        for name, document in located.systems.document.systems.items()
     }
+    compiled = {one.document.object: _compile(one.document, one.file, contracts) for one in located.objects}
     return OwnershipMap(version=version, digest=digest_of(documents), systems=listed, objects=compiled)
 
 
@@ -107,12 +143,15 @@ def _remedy(fault: Any) -> str:
     return "See docs/reference/ownership-map.md."
 
 
-def _compile(document: ObjectDocument, contracts: Mapping[str, Mapping[str, str | None]]) -> ObjectMap:
+def _compile(
+    document: ObjectDocument, file: str, contracts: Mapping[str, Mapping[str, str | None]]
+) -> ObjectMap:
     classes = contracts[document.object]
     fields = tuple(classes)
     owners = _owners(document, fields)
     base = ObjectMap(
         name=document.object,
+        file=file,
         description=document.description,
         key_field=document.key,
         steward_team=document.steward.team,
@@ -136,23 +175,31 @@ def _compile(document: ObjectDocument, contracts: Mapping[str, Mapping[str, str 
         masked={name: frozenset(rule.masked) for name, rule in document.systems.items() if rule.masked},
         mask_keys={name: rule.mask_key for name, rule in document.systems.items() if rule.masked},
         conflicts=document.conflicts.strip(),
-        slas=tuple(
-            Sla(
-                source=sla.connection[0],
-                sink=sla.connection[1],
-                latency_p99_ms=sla.latency.p99,
-                latency_max_ms=sla.latency.max,
-                expect_every_ms=sla.freshness.expect_every if sla.freshness else None,
-                alert_above=sla.errors.alert_above,
-                window_ms=sla.errors.window,
-                retries_before_review=sla.errors.retries_before_review,
-                healthy_within_ms=sla.recovery.healthy_within,
-                alert_path=sla.alert.path,
-            )
-            for sla in document.slas
-        ),
+        review_every=document.review.every,
+        review_last=document.review.last,
+        review_by=document.review.by,
+        slas=tuple(_sla(sla) for sla in document.slas),
     )
     return handed_over(base, document)
+
+
+def _sla(sla: SlaDocument) -> Sla:
+    return Sla(
+        source=sla.connection[0],
+        sink=sla.connection[1],
+        latency_p99_ms=sla.latency.p99,
+        latency_max_ms=sla.latency.max,
+        expect_every_ms=sla.freshness.expect_every if sla.freshness else None,
+        calendar=sla.freshness.calendar if sla.freshness else None,
+        alert_above=sla.errors.alert_above,
+        window_ms=sla.errors.window,
+        retries_before_review=sla.errors.retries_before_review,
+        failover_after_ms=sla.failover.after if sla.failover else None,
+        failover_to=sla.failover.to if sla.failover else None,
+        healthy_within_ms=sla.recovery.healthy_within,
+        confirm=sla.recovery.confirm,
+        alert_path=sla.alert.path,
+    )
 
 
 def _owners(document: ObjectDocument, fields: tuple[str, ...]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 
 
@@ -32,6 +33,12 @@ class Sla:
     retries_before_review: int
     healthy_within_ms: int
     alert_path: str
+    calendar: str | None = None
+    """By which it is known when something is expected."""
+    confirm: str = ""
+    """How recovery is confirmed."""
+    failover_after_ms: int | None = None
+    failover_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +51,10 @@ class System:
     environment: str
     contact: str
     publishes: frozenset[str] = frozenset()
+    cleared: frozenset[str] = frozenset()
+    """Classes of fields that it may read as they are."""
+    polls_every_ms: int | None = None
+    applies_within_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +62,8 @@ class ObjectMap:
     """Who owns what of one object."""
 
     name: str
+    file: str = ""
+    """In which it is written."""
     description: str
     key_field: str
     steward_team: str
@@ -70,6 +83,9 @@ class ObjectMap:
     """What each other listed system's violation meets."""
     conflicts: str
     slas: tuple[Sla, ...]
+    review_every: str = "quarter"
+    review_last: date | None = None
+    review_by: str = ""
     contract_id: int = 0
     """Schema id of the contract in force; another one is another reading."""
     generation: int = 1

@@ -1,14 +1,18 @@
-"""`solesource map lint | show`: is the map in order, and what does it say."""
+"""`solesource map lint | show`: are its files in order, and what do they say."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from broker.cli.files import settings_of
+from broker.cli.files import settings_of, write
 from broker.cli.output import DIFFERENCES, AsJson, show, table_of
-from broker.rules import rules_of
+from broker.clock import today
+from broker.rules import advice_of, rules_of
 from ownership.errors import MapRefused
+from ownership.json_schema import Kind, json_schema
 from ownership.map import ObjectMap
 
 app = typer.Typer(no_args_is_help=True, help="The ownership map.")
@@ -16,25 +20,38 @@ Folder = Annotated[Path | None, typer.Argument(help="Folder of the map; default 
 
 
 @app.command()
-def lint(folder: Folder = None, as_json: AsJson = False) -> None:
-    """Check the map; exit status 2 when it has faults."""
+def lint(
+    folder: Folder = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit status 2 for warnings, too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check the map; exit status 2 when it has faults. Warnings are what the gate does not mind."""
+    documents = settings_of(folder).map_documents()
     try:
-        rules_of(settings_of(folder).map_documents(), 0)
+        rules_of(documents, 0)
+        findings = advice_of(documents, today())
     except MapRefused as refused:
-        findings = [
-            {
-                "file": f.file,
-                "line": f.line,
-                "path": f.path,
-                "code": f.code,
-                "detail": f.detail,
-                "remedy": f.remedy,
-            }
-            for f in refused.findings
-        ]
-        show(findings, as_json=as_json, text="\n".join(str(finding) for finding in refused.findings))
-        raise typer.Exit(DIFFERENCES) from None
-    show([], as_json=as_json, text="The map is in order.")
+        findings = list(refused.findings)
+    faults = sum(not finding.warning for finding in findings)
+    text = "\n".join(str(finding) for finding in findings) or "The map is in order."
+    if findings and not faults:
+        text += f"\nThe map can be used; there are {len(findings)} warnings."
+    show([asdict(finding) for finding in findings], as_json=as_json, text=text)
+    if faults or (strict and findings):
+        raise typer.Exit(DIFFERENCES)
+
+
+@app.command()
+def schema(
+    of: Annotated[Kind, typer.Argument(help="`object` or `systems`.")],
+    out: Annotated[Path | None, typer.Option(help="File to write it to.")] = None,
+) -> None:
+    """Write the JSON Schema of the map's files: editors complete and check them by it."""
+    text = json.dumps(json_schema(of), indent=2) + "\n"
+    if out is None:
+        show(json_schema(of), as_json=True)
+    else:
+        write(out, text)
 
 
 @app.command("show")

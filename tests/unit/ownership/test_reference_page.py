@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
+import pytest
+
+from broker.rules import advice_of
 from ownership.errors import Finding, MapRefused
-from ownership.load import load_map
+from ownership.load import load_advice, load_map
+from tests.estate import map_documents
 from tests.gate_parts import FIELDS
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "ownership-map.md"
+CONTRACTS = {"customer": {**dict.fromkeys(FIELDS), "email": "pii"}}
+TODAY = date(2026, 11, 27)
 BLOCK = re.compile(r"^```(\S+) (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -34,7 +42,7 @@ def edited(files: dict[str, str], kind: str, body: str) -> dict[str, str]:
 
 def faults(files: dict[str, str]) -> tuple[Finding, ...]:
     try:
-        load_map(files, {"customer": {**dict.fromkeys(FIELDS), "email": "pii"}}, version=1)
+        load_map(files, CONTRACTS, version=1)
     except MapRefused as refused:
         return refused.findings
     return ()
@@ -48,19 +56,55 @@ def test_the_map_of_the_page_is_good() -> None:
     assert faults(blocks_of(top)) == ()
 
 
-def test_each_fault_of_the_page_is_found_as_it_says() -> None:
-    top, _, rest = PAGE.read_text("utf-8").partition("## What can be wrong")
-    files, codes = blocks_of(top), set()
-    for section in rest.split("\n### `")[1:]:
+def advice(files: dict[str, str]) -> tuple[Finding, ...]:
+    return tuple(load_advice(files, CONTRACTS, today=TODAY))
+
+
+Found = Callable[[dict[str, str]], tuple[Finding, ...]]
+
+
+def found_as_it_says(files: dict[str, str], part: str, find: Found) -> set[str]:
+    """Each example of a part of the page, tried; their codes."""
+    codes = set()
+    for section in part.split("\n### `")[1:]:
         code = section.partition("`")[0]
         (example, said) = BLOCK.findall(section)
         kind = "remove" if example[1] == "remove" else f"{example[0]} {example[1]}"
-        found = faults(edited(files, kind, example[2]))
+        found = find(edited(files, kind, example[2]))
         assert code in {finding.code for finding in found}, code
         assert said[:2] == ("text", "finding")
         assert "".join(f"{finding}\n" for finding in found) == said[2], code
         codes.add(code)
-    assert len(codes) >= 20
+    return codes
+
+
+def parts() -> tuple[str, str, str]:
+    top, _, rest = PAGE.read_text("utf-8").partition("## What can be wrong")
+    wrong, _, advised = rest.partition("## What is advised")
+    return top, wrong, advised
+
+
+def test_each_fault_of_the_page_is_found_as_it_says() -> None:
+    top, wrong, _ = parts()
+    assert len(found_as_it_says(blocks_of(top), wrong, faults)) >= 25
+
+
+def test_each_warning_of_the_page_is_found_as_it_says() -> None:
+    advised = parts()[2]
+    files = blocks_of(advised)
+    assert advice(files) == () and faults(files) == ()
+    codes = found_as_it_says(files, advised, advice)
+    assert len(codes) >= 12
+
+
+def test_of_the_demos_map_nothing_is_to_be_said() -> None:
+    assert advice_of(map_documents(), TODAY) == []
+
+
+def test_what_is_wrong_is_said_before_what_is_advised() -> None:
+    files = blocks_of(parts()[2])
+    with pytest.raises(MapRefused, match=r"\[map.unlisted_system\]"):
+        advice(files | {"customer.yaml": files["customer.yaml"].replace("create: crm", "create: fax")})
 
 
 def test_every_code_of_the_linter_is_on_the_page() -> None:
@@ -70,7 +114,8 @@ def test_every_code_of_the_linter_is_on_the_page() -> None:
         code
         for path in folder.glob("*.py")
         for code in re.findall(
-            r'(?:Finding\(|finding\(\s*|code = |else )"((?:map\.)?[a-z_]+)"', path.read_text("utf-8")
+            r'(?:Finding\(|(?:finding|advice)\(\s*|code = |else (?="map))"((?:map\.)?[a-z_]+)"',
+            path.read_text("utf-8"),
         )
     }
     assert len(codes) >= 15
