@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import uvicorn
+from aiokafka.errors import KafkaError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,6 +25,7 @@ from broker.agents.families import families
 from broker.agents.figures import read_figures
 from broker.agents.indexer import FamilyIndexer
 from broker.agents.learning import Learner
+from broker.agents.streams import Streams
 from broker.agents.ticks import TICK_EVERY_S, run_ticks
 from broker.clock import now_ms
 from broker.store.engine import Engine, clear_rebuilt, open_store, writing
@@ -34,6 +36,7 @@ from ownership.map import OwnershipMap
 from schemas.remote import RemoteRegistry
 
 HEALTHY_WITHIN_MS = 10_000
+FOLLOW_EVERY_S = 1.0
 TRAIL_KEPT_MS = 30 * 86_400_000
 WINDOWS_KEPT_MS = 100 * 86_400_000
 """A quarter and some days: the quarterly review measures against it."""
@@ -46,29 +49,43 @@ class ControlSettings:
     kafka: KafkaAccess
     database_url: str
     ownership_map: OwnershipMap
+    """In force when it starts."""
     host: str = "127.0.0.1"
     port: int | None = 9464
     tick_every_s: float = TICK_EVERY_S
     evaluate_every_s: float = EVALUATE_EVERY_S
-    registry: RemoteRegistry | None = None
+    registry: Callable[[], RemoteRegistry | None] = lambda: None
+    """The company's schema registry, a client of its own at each call."""
 
 
 def run(settings: ControlSettings, *, rebuild: bool = False) -> None:
-    """Run until SIGINT or SIGTERM. `rebuild` forgets what was derived from topics and reads them again."""
+    """Run until SIGINT or SIGTERM. `rebuild` forgets what was derived from topics and reads them again.
+
+    Once another map is in force everything ends and begins anew under it, on a loop of its own: so nothing of before
+    is still being written.
+    """
     telemetry.use_json_logs()
-    asyncio.run(_until_signalled(settings, rebuild))
+    newer: OwnershipMap | None = settings.ownership_map
+    while newer is not None:
+        newer = asyncio.run(_until_signalled(replace(settings, ownership_map=newer), rebuild))
+        rebuild = False
 
 
-async def _until_signalled(settings: ControlSettings, rebuild: bool) -> None:
+async def _until_signalled(settings: ControlSettings, rebuild: bool) -> OwnershipMap | None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    await serve(settings, stop, rebuild=rebuild)
+    return await serve(settings, stop, rebuild=rebuild)
 
 
-async def serve(settings: ControlSettings, stop: asyncio.Event, *, rebuild: bool = False) -> None:
-    """Run until `stop` is set, or a part fails for good (its error is raised)."""
+async def serve(
+    settings: ControlSettings, stop: asyncio.Event, *, rebuild: bool = False
+) -> OwnershipMap | None:
+    """Run until `stop` is set, another map is in force, or a part fails for good (its error is raised).
+
+    Returns the other map.
+    """
     engine = await asyncio.to_thread(open_store, settings.database_url)
     if rebuild:
         await asyncio.to_thread(clear_rebuilt, engine)
@@ -82,21 +99,44 @@ async def serve(settings: ControlSettings, stop: asyncio.Event, *, rebuild: bool
     )
     work.append(asyncio.create_task(evaluator.run(settings.evaluate_every_s)))
     work.append(asyncio.create_task(_keep_house(engine)))
-    if settings.registry is not None:
-        learner = Learner(engine, settings.kafka, settings.registry)
+    registry = settings.registry()
+    if registry is not None:
+        learner = Learner(engine, settings.kafka, registry)
         work.append(asyncio.create_task(learner.run()))
     if settings.port is not None:
         work.append(asyncio.create_task(_listen(settings, settings.port, engine, evaluator)))
-    telemetry.log("control.started", families=len(parts), objects=len(settings.ownership_map.objects))
+    version = settings.ownership_map.version
+    telemetry.log(
+        "control.started",
+        families=len(parts),
+        objects=len(settings.ownership_map.objects),
+        map_version=version,
+    )
     stopping = asyncio.create_task(stop.wait())
-    done, _ = await asyncio.wait([*work, stopping], return_when=asyncio.FIRST_COMPLETED)
-    for task in (*work, stopping):
+    newer = asyncio.create_task(_newer(settings.kafka, settings.ownership_map))
+    done, _ = await asyncio.wait([*work, newer, stopping], return_when=asyncio.FIRST_COMPLETED)
+    for task in (*work, newer, stopping):
         task.cancel()
-    await asyncio.gather(*work, stopping, return_exceptions=True)
+    await asyncio.gather(*work, newer, stopping, return_exceptions=True)
     engine.dispose()
     for task in done - {stopping}:
         task.result()
     telemetry.log("control.stopped")
+    return newer.result() if newer in done and stopping not in done else None
+
+
+async def _newer(access: KafkaAccess, known: OwnershipMap) -> OwnershipMap:
+    """The map in force, once it says something else: that a schema was learned is a version, and no other map."""
+    streams = Streams(access)
+    try:
+        while True:
+            with contextlib.suppress(KafkaError, OSError, TimeoutError):  # the next look finds it
+                found = await streams.newest()
+                if found.version > known.version and found.digest != known.digest:
+                    return found
+            await asyncio.sleep(FOLLOW_EVERY_S)
+    finally:
+        await streams.close()
 
 
 async def _keep_house(engine: Engine) -> None:

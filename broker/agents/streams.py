@@ -1,6 +1,6 @@
-"""Which generation of each object's topics is in force, as the newest map on Kafka says: for who writes or looks there.
+"""The newest map on Kafka, and which generation of each object's topics it puts in force.
 
-A process that was started with the map's files does not learn by itself that an object was given other topics since.
+A process that was started under one map does not learn by itself that another one was put in force since.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from aiokafka.errors import KafkaError
 from broker import topics
 from broker.access import KafkaAccess
 from broker.agents.indexer import group_less_consumer
+from broker.published import published_in
 from broker.rules import rules_of
-from schemas.registry import envelopes
+from ownership.map import OwnershipMap
 
 _PLACE = TopicPartition(topics.OWNERSHIP_MAP, 0)
 _POLL_MS = 5_000
@@ -27,10 +28,16 @@ class Streams:
         self._access = access
         self._consumer: AIOKafkaConsumer | None = None
         self._end = 0
+        self._map = OwnershipMap(version=0, digest="")
         self._known: Mapping[str, str] = {}
 
     async def now(self) -> Mapping[str, str]:
         """Object to stream; an object that the map does not have is missing. Raises KafkaError, TimeoutError."""
+        await self.newest()
+        return self._known
+
+    async def newest(self) -> OwnershipMap:
+        """The newest map; version 0 while there is none. Raises KafkaError, TimeoutError."""
         try:
             consumer = self._consumer or await self._connected()
             if consumer.assignment() or topics.OWNERSHIP_MAP in await consumer.topics():
@@ -38,7 +45,7 @@ class Streams:
         except (KafkaError, OSError, TimeoutError):
             await self.close()
             raise
-        return self._known
+        return self._map
 
     async def of(self, object_name: str) -> str:
         """The stream of one object. Raises KafkaError, TimeoutError."""
@@ -59,8 +66,9 @@ class Streams:
         if not found:
             msg = "the newest map was not to be read"
             raise TimeoutError(msg)
-        entry = envelopes().codec.decode(found[-1].value, envelopes().ids("solesource.map"))
-        self._known = topics.streams_of(rules_of(entry["documents"], entry["version"]).ownership_map)
+        published = published_in(found[-1].value)
+        self._map = rules_of(published.documents, published.version).ownership_map
+        self._known = topics.streams_of(self._map)
         self._end = end
 
     async def close(self) -> None:

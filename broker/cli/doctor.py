@@ -12,8 +12,9 @@ import typer
 from broker import topics
 from broker.cli.output import DIFFERENCES, AsJson, show, table_of
 from broker.embedded.properties import SESSION_MS
-from broker.kafka.admin import admin_client, broker_settings
-from broker.kafka.estate import in_force
+from broker.kafka.admin import acls_of, admin_client, broker_settings, differing_acls
+from broker.kafka.estate import in_force, newest_map
+from broker.kafka.planning import compiled
 from broker.kafka.reading import TopicReader
 from broker.rules import rules_of
 from broker.settings import Settings
@@ -42,6 +43,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         ("Kafka answers", _kafka),
         ("map on Kafka", _published),
         ("topics", _topics),
+        ("rights", _rights),
         ("sessions of brokers", _sessions),
         ("read models", _store),
     ]
@@ -96,7 +98,7 @@ def _kafka(settings: Settings) -> str:
 def _published(settings: Settings) -> str:
     number, same = in_force(settings.access("control"), settings.map_documents())
     if not same:
-        msg = f"version {number} on Kafka differs from the files. Start control, which publishes them."
+        msg = f"version {number} on Kafka differs from the files. See `solesource map plan`."
         raise RuntimeError(msg)
     return f"version {number} is what the files say"
 
@@ -117,6 +119,22 @@ def _topics(settings: Settings) -> str:
     if faults:
         raise RuntimeError("; ".join(faults))
     return f"{count} topics with the partitions they should have"
+
+
+def _rights(settings: Settings) -> str:
+    """I1: the first wall is what the map in force says."""
+    in_force = compiled(newest_map(settings.access("control")))
+    missing, stale = differing_acls(admin_client(settings.access("admin")), in_force)
+    if missing or stale:
+        named = ", ".join(
+            sorted({f"{one.principal} {one.operation.name} {one.name}" for one in (*missing, *stale)})
+        )
+        msg = (
+            f"{len(missing)} rights are missing and {len(stale)} are too many: {named:.300}. "
+            "Run `solesource prepare`."
+        )
+        raise RuntimeError(msg)
+    return f"{len(acls_of(in_force))} rights, as version {in_force.version} of the map says"
 
 
 def _sessions(settings: Settings) -> str:

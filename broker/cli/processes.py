@@ -36,22 +36,21 @@ def control(
 ) -> None:
     """Run control: read models, evaluation of promises, minute ticks, metrics."""
     from broker.agents.control import ControlSettings, run
-    from broker.kafka.estate import publish_map
+    from broker.kafka.estate import first_map
+    from broker.kafka.planning import compiled
     from broker.kafka.unpacking import limit_unpacking
-    from broker.rules import rules_of
 
     limit_unpacking()
     settings = Settings()
-    documents = settings.map_documents()
-    version = publish_map(settings.access("control"), documents, "control")
+    published = first_map(settings.access("control"), settings.map_documents(), "control")
     run(
         ControlSettings(
             kafka=settings.access("control"),
             database_url=settings.store_url,
-            ownership_map=rules_of(documents, version).ownership_map,
+            ownership_map=compiled(published),
             host=settings.host,
             port=settings.control_port,
-            registry=settings.registry(),
+            registry=settings.registry,
         ),
         rebuild=rebuild,
     )

@@ -10,11 +10,12 @@ from typing import Any
 from rich.console import Console
 
 from broker import topics
+from broker.kafka.estate import map_versions
 from broker.kafka.reading import TopicReader
 from broker.lane.judged import LogRecord
 from broker.lane.ledger import LedgerFault
 from broker.lane.rejudge import Again, rejudge
-from broker.rules import Rules, rules_of
+from broker.rules import rules_of
 from broker.settings import Settings
 from schemas.registry import envelopes
 
@@ -34,9 +35,10 @@ class _Record:
 
 def rejudged(settings: Settings, *, quiet: bool) -> list[LedgerFault]:
     """Judge the whole log again; an empty list: every decision comes out as it was recorded."""
-    reader = TopicReader(settings.access("control"))
+    access = settings.access("control")
+    reader = TopicReader(access)
     try:
-        maps = dict(_maps(reader))
+        maps = {one.version: rules_of(one.documents, one.version) for one in map_versions(access)}
         ledger = {slot: _ledger(reader, slot) for slot in reader.partitions(topics.LEDGER)}
         existing, partitions = reader.topics(), dict[str, int]()
         for topic in {
@@ -62,12 +64,6 @@ def _inputs(
         if topic in existing:
             found[name] = {record.offset: record for record in _records(reader, topic, int(number))}
     return found
-
-
-def _maps(reader: TopicReader) -> Iterator[tuple[int, Rules]]:
-    for message in reader.read(topics.OWNERSHIP_MAP):
-        entry = envelopes().codec.decode(message.value() or b"")
-        yield entry["version"], rules_of(entry["documents"], entry["version"])
 
 
 def _ledger(reader: TopicReader, slot: int) -> list[Mapping[str, Any]]:

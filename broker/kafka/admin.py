@@ -162,15 +162,33 @@ def make_acls(admin: AdminClient, ownership_map: OwnershipMap) -> int:
 
     What a system was let do before and the map no longer says is taken back. Other principals' rights stay.
     """
-    bindings = {*_system_acls(ownership_map), *_own_acls()}
-    known = admin.describe_acls(_ANY).result(timeout=TIMEOUT_S)
-    ours = {binding.principal for binding in bindings}
-    stale = [binding for binding in known if binding.principal in ours and binding not in bindings]
-    if missing := [binding for binding in bindings if binding not in known]:
+    missing, stale = differing_acls(admin, ownership_map)
+    if missing:
         _wait(admin.create_acls(missing), "set the ACL")
     if stale:
         _wait(admin.delete_acls([_exactly(binding) for binding in stale]), "take back the ACL")
-    return len(bindings)
+    return len(acls_of(ownership_map))
+
+
+def differing_acls(
+    admin: AdminClient, ownership_map: OwnershipMap
+) -> tuple[list[AclBinding], list[AclBinding]]:
+    """(what the map says and Kafka does not let, what Kafka lets our principals and the map does not say)."""
+    bindings = acls_of(ownership_map)
+    try:
+        known = admin.describe_acls(_ANY).result(timeout=TIMEOUT_S)
+    except KafkaException as error:
+        msg = f"ACLs cannot be read: {error.args[0].str()} [kafka.refused] Sign in as a super user."
+        raise KafkaRefused(msg) from error
+    ours = {binding.principal for binding in bindings}
+    stale = [binding for binding in known if binding.principal in ours and binding not in bindings]
+    return [binding for binding in bindings if binding not in known], stale
+
+
+def acls_of(ownership_map: OwnershipMap) -> list[AclBinding]:
+    """The first wall, whole: what each system's principal may do, and each of the product's own processes."""
+    found = {*_system_acls(ownership_map), *_own_acls()}
+    return sorted(found, key=lambda one: (one.principal, one.restype.name, one.name, one.operation.name))
 
 
 def _system_acls(ownership_map: OwnershipMap) -> Iterable[AclBinding]:

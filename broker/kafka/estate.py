@@ -13,7 +13,10 @@ from broker import topics
 from broker.access import KafkaAccess
 from broker.clock import now_ms
 from broker.kafka.admin import KafkaRefused, make_acls, make_topics, make_users, mend_settings
+from broker.kafka.reading import TopicReader
+from broker.published import PublishedMap, published_in
 from broker.rules import rules_of
+from ownership.changed import moment
 from ownership.generation import generations_in
 from ownership.load import digest_of
 from schemas.learned import carried
@@ -70,16 +73,7 @@ def in_force(access: KafkaAccess, documents: Mapping[str, str]) -> tuple[int, bo
     return newest.version, dict(newest.documents) == carried(newest.documents, documents)
 
 
-@dataclass(frozen=True, slots=True)
-class MapOnKafka:
-    """One version of the map as it was published."""
-
-    version: int
-    digest: str
-    documents: Mapping[str, str]
-
-
-def newest_map(access: KafkaAccess, before: int | None = None) -> MapOnKafka:
+def newest_map(access: KafkaAccess, before: int | None = None) -> PublishedMap:
     """The newest map on Kafka, or the newest before an offset; version 0 when there is none. Raises KafkaRefused."""
     consumer = Consumer(
         {
@@ -95,14 +89,13 @@ def newest_map(access: KafkaAccess, before: int | None = None) -> MapOnKafka:
         _await_topic(consumer)
         low, high = _ends(consumer, place)
         if low == (high := high if before is None else before):
-            return MapOnKafka(0, "", {})
+            return PublishedMap()
         consumer.assign([TopicPartition(topics.OWNERSHIP_MAP, 0, high - 1)])
         message = consumer.poll(TIMEOUT_S)
         if message is None or message.error():
             msg = "the newest map cannot be read [map.unreadable] Check that control may read ownership.map."
             raise KafkaRefused(msg)
-        entry = envelopes().codec.decode(message.value() or b"", envelopes().ids("solesource.map"))
-        return MapOnKafka(int(entry["version"]), str(entry["digest"]), entry["documents"])
+        return published_in(message.value())
     except KafkaException as error:
         msg = (
             f"ownership.map cannot be read: {error.args[0].str()} [map.unreadable] "
@@ -111,6 +104,23 @@ def newest_map(access: KafkaAccess, before: int | None = None) -> MapOnKafka:
         raise KafkaRefused(msg) from error
     finally:
         consumer.close()
+
+
+def map_versions(access: KafkaAccess) -> list[PublishedMap]:
+    """Every version that has been in force, oldest first. Raises KafkaRefused.
+
+    Of two that were published at the same moment under one number the first was, as for the gate's workers.
+    """
+    reader = TopicReader(access)
+    try:
+        found: list[PublishedMap] = []
+        for message in reader.read(topics.OWNERSHIP_MAP):
+            one = published_in(message.value())
+            if not found or one.version > found[-1].version:
+                found.append(one)
+        return found
+    finally:
+        reader.close()
 
 
 def _await_topic(consumer: Consumer) -> None:
@@ -162,21 +172,42 @@ def same_generations(
             raise KafkaRefused(msg)
 
 
+def map_there(admin: AdminClient, access: KafkaAccess) -> PublishedMap:
+    """The newest map, or version 0 where not even its topic is there. Raises KafkaRefused."""
+    there = topics.OWNERSHIP_MAP in admin.list_topics(timeout=TIMEOUT_S).topics
+    return newest_map(access) if there else PublishedMap()
+
+
 def allowed(admin: AdminClient, access: KafkaAccess, documents: Mapping[str, str]) -> None:
     """Look whether files may be put in force at all, before anything is made. Raises KafkaRefused."""
-    if topics.OWNERSHIP_MAP in admin.list_topics(timeout=TIMEOUT_S).topics:
-        same_generations(newest_map(access).documents, documents)
+    same_generations(map_there(admin, access).documents, documents)
+
+
+def first_map(access: KafkaAccess, documents: Mapping[str, str], by: str) -> PublishedMap:
+    """The map in force; where there is none, these files become it. Raises KafkaRefused."""
+    newest = newest_map(access)
+    if newest.version:
+        return newest
+    publish_map(access, documents, by)
+    return newest_map(access)
 
 
 def publish_map(
-    access: KafkaAccess, documents: Mapping[str, str], by: str, repartitioned: str | None = None
+    access: KafkaAccess,
+    documents: Mapping[str, str],
+    by: str,
+    repartitioned: str | None = None,
+    after: int | None = None,
 ) -> int:
     """Publish the map's files as the next version unless they are the newest one already; returns the version.
 
-    Raises KafkaRefused, also for another generation of an object's topics, unless it is `repartitioned`.
+    `after`: only if that version is the newest. Raises KafkaRefused, also for another generation of an object's
+    topics, unless it is `repartitioned`.
     """
     newest = newest_map(access)
     while True:
+        if after is not None and newest.version != after:
+            raise moved(newest, after)
         wanted = carried(newest.documents, documents)
         if dict(newest.documents) == wanted:
             return newest.version
@@ -188,6 +219,15 @@ def publish_map(
             return newest.version + 1
         # Another was published at the same moment, and is in force: this one bears the same number, and is not.
         newest = before
+
+
+def moved(newest: PublishedMap, after: int) -> KafkaRefused:
+    """What is said to whoever wants to publish on top of a version that is not the newest any more."""
+    when = moment(newest.published_ms)
+    return KafkaRefused(
+        f"this was made for version {after} of the map, and version {newest.version} is in force, published by "
+        f"{newest.by} on {when} [map.moved] Plan again: `solesource map plan`."
+    )
 
 
 def _published(access: KafkaAccess, version: int, documents: Mapping[str, str], by: str) -> int:

@@ -64,15 +64,27 @@ class TopicReader:
             raise KafkaRefused(msg)
         return sorted(found.partitions)
 
-    def read(self, topic: str, partition: int | None = None) -> Iterator[Message]:
-        """Every committed record up to now, partition by partition."""
+    def read(
+        self, topic: str, partition: int | None = None, since_ms: int | None = None
+    ) -> Iterator[Message]:
+        """Every committed record up to now, partition by partition; `since_ms`: of those appended from then on."""
         for number in self.partitions(topic) if partition is None else [partition]:
-            place = TopicPartition(topic, number)
-            low, high = self._consumer.get_watermark_offsets(place, timeout=TIMEOUT_S)
+            low, high = self.ends(topic, number, since_ms)
             if low == high:
                 continue
             self._consumer.assign([TopicPartition(topic, number, low)])
             yield from self._drain(high)
+
+    def ends(self, topic: str, partition: int, since_ms: int | None = None) -> tuple[int, int]:
+        """The first offset, or the first appended at a moment or later, and the one after the last."""
+        place = TopicPartition(topic, partition)
+        low, high = self._consumer.get_watermark_offsets(place, timeout=TIMEOUT_S)
+        if since_ms is not None:
+            (found,) = self._consumer.offsets_for_times(
+                [TopicPartition(topic, partition, since_ms)], timeout=TIMEOUT_S
+            )
+            low = found.offset if found.offset >= 0 else high  # -1: nothing is so new
+        return int(low), int(high)
 
     def _drain(self, high: int) -> Iterator[Message]:
         while True:

@@ -11,10 +11,10 @@ from aiokafka.errors import KafkaError
 from broker import topics
 from broker.access import KafkaAccess
 from broker.lane.replay import read_all, reader_of, reading
+from broker.published import published_in
 from broker.rules import Rules, rules_of
 from ownership.errors import MapRefused
 from schemas.errors import SchemaError
-from schemas.registry import envelopes
 
 _POLL_MS = 500
 _RETRY_S = 1.0
@@ -57,17 +57,17 @@ class MapFollower:
 
     async def _use(self, value: bytes) -> None:
         try:
-            entry = envelopes().codec.decode(value, envelopes().ids("solesource.map"))
-            if self.rules is not None and entry["version"] <= self.rules.ownership_map.version:
+            published = published_in(value)
+            if self.rules is not None and published.version <= self.rules.ownership_map.version:
                 return
-            rules = rules_of(entry["documents"], entry["version"])
+            rules = rules_of(published.documents, published.version)
         except (SchemaError, MapRefused) as error:
             log.error("map.not_used", error=str(error))  # noqa: TRY400 - its findings say more than a trace
             return
         async with self._changed:
             self.deliveries, self.rules = self.deliveries | _deliveries(rules), rules
             self._changed.notify_all()
-        log.info("map.read", version=entry["version"], digest=entry["digest"][:12])
+        log.info("map.read", version=published.version, digest=published.digest[:12])
 
     async def at_least(self, version: int) -> Rules:
         """The rules in force, once they are those of `version` or newer."""
@@ -84,9 +84,9 @@ class MapFollower:
             return self.rules
         async with reading(self._access) as consumer:
             async for record in read_all(consumer, [TopicPartition(topics.OWNERSHIP_MAP, 0)]):
-                entry = envelopes().codec.decode(record.value, envelopes().ids("solesource.map"))
-                if entry["version"] == number:
-                    return rules_of(entry["documents"], number)
+                published = published_in(record.value)
+                if published.version == number:
+                    return rules_of(published.documents, number)
         msg = f"version {number} of the ownership map is no longer in the log"
         raise LookupError(msg)
 

@@ -1,0 +1,33 @@
+"""A version of the ownership map as it stands in the topic `ownership.map`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from schemas.registry import envelopes
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedMap:
+    """One version, as it was published; version 0 = there is none."""
+
+    version: int = 0
+    digest: str = ""
+    """SHA-256 of the documents, in hex."""
+    documents: Mapping[str, str] = field(default_factory=dict)
+    by: str = ""
+    published_ms: int = 0
+    """By the clock of whoever published it, in ms since 1970."""
+
+
+def published_in(value: bytes | None) -> PublishedMap:
+    """What a record of the topic says. Raises SchemaError."""
+    entry = envelopes().codec.decode(value or b"", envelopes().ids("solesource.map"))
+    return PublishedMap(
+        int(entry["version"]),
+        str(entry["digest"]),
+        entry["documents"],
+        str(entry["by"]),
+        int(entry["published_ms"]),
+    )

@@ -1,0 +1,157 @@
+"""What another map would decide: every change that comes out otherwise is counted, and no other."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from broker.gate.outgoing import Destination
+from broker.gate.state import RecordState
+from broker.lane.flips import SAMPLES_MAX, Flip, Flips, SideBySide, states_before
+from broker.lane.judge import Judge
+from broker.lane.memory import SlotMemory
+from broker.rules import FOREVER_MS, Rules, rules_of
+from tests.gate_parts import T0, Bench, Record, map_texts, object_document
+
+SHELF = ("customer", 0)
+BEFORE: dict[str, Any] = {}
+EMAIL: dict[str, Any] = {
+    "fields": {"credit_limit": {"system_of_record": "erp"}, "email": {"system_of_record": "erp"}}
+}
+OTHERS: list[dict[str, Any]] = [
+    EMAIL,
+    {"fields": {}},
+    {"system_of_record": "erp", "create": "erp", "delete": {"authority": "erp"}},
+    {"systems": {"crm": {"read": "all"}, "erp": {"read": "all", "on_violation": "reject"}}},
+    {"systems": {"crm": {"read": "all"}, "erp": {"read": "all", "state": "observe"}}},
+]
+
+
+def rules(version: int, **document: Any) -> Rules:
+    return rules_of(map_texts(object_document(**document)), version)
+
+
+def sides(after: dict[str, Any], states: dict[bytes, RecordState] | None = None) -> SideBySide:
+    return SideBySide(rules(1), rules(2, **after), SHELF, 1, states or {})
+
+
+def traffic(seed: int, count: int = 400) -> list[Record]:
+    """Changes of all kinds of three systems, in order of arrival."""
+    bench, dice = Bench(), random.Random(seed)
+    made: list[Record] = []
+    for number in range(count):
+        system = dice.choice(("crm", "crm", "erp", "billing"))
+        key, event = f"C-{dice.randrange(12)}", f"seq:0:{dice.randrange(number + 1):06d}"
+        values = {"name": f"N{dice.randrange(4)}", "email": f"e{dice.randrange(4)}", "credit_limit": None}
+        fields = dice.choice((None, ["name"], ["email"], ["name", "email"]))
+        if dice.random() < 0.05:
+            made.append(bench.delete(system, event, key=key))
+        elif dice.random() < 0.05:
+            made.append(bench.upsert(system, event, {}, key=key, value=b"\0\0\0\0\x64nonsense"))
+        else:
+            made.append(bench.upsert(system, event, values, fields=fields, key=key))
+    return made
+
+
+def one_by_one(law: Rules, records: list[Record]) -> list[str]:
+    """Outcome and reason of each change, judged in a batch of its own."""
+    bench = Bench(rules=law, memory=SlotMemory(slot=0, partitions={"customer": 1}))
+    found = []
+    for record in records:
+        seen = bench.see(record)
+        found.append(f"{seen.outcome}: {seen.reason}" if seen.reason else seen.outcome)
+    return found
+
+
+def cases(law: Rules, records: list[Record]) -> list[Any]:
+    """What somebody would have to review."""
+    judged = Judge(SlotMemory(slot=0, partitions={"customer": 1}), "w").judge(law, records)
+    return [outgoing for outgoing, _ in judged.outgoing if outgoing.destination is Destination.QUARANTINE]
+
+
+@pytest.mark.parametrize("after", OTHERS, ids=[str(sorted(one)) for one in OTHERS])
+@pytest.mark.parametrize("seed", range(3))
+def test_what_flips_is_what_judging_each_change_by_itself_says(after: dict[str, Any], seed: int) -> None:
+    records = traffic(seed)
+    told = sides(after)
+    told.judge(records)
+    was, now = one_by_one(rules(1), records), one_by_one(rules(2, **after), records)
+    expected = Counter(
+        (record.topic.split(".")[1], before, then)
+        for record, before, then in zip(records, was, now, strict=True)
+        if before != then
+    )
+    found: Counter[tuple[str, str, str]] = Counter()
+    for flip, count in told.found.counts.items():
+        found[flip.system, flip.before, flip.after] += count
+    assert found == expected and expected, "a map that changes nothing proves nothing"
+    assert told.found.judged == len(records)
+    reviewed = [len(cases(law, records)) for law in (rules(1), rules(2, **after))]
+    assert list(told.found.reviewed) == reviewed
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_same_map_flips_nothing(seed: int) -> None:
+    told = sides(BEFORE)
+    told.judge(traffic(seed))
+    assert not told.found.counts and told.found.judged == 400
+
+
+def test_a_flip_names_its_fields_and_where_it_is_seen() -> None:
+    bench = Bench()
+    told = sides(EMAIL)
+    records = [bench.upsert("crm", "seq:0:01", {"name": "Ada", "email": "a"})]
+    records += [
+        bench.upsert("crm", f"seq:0:{n:02d}", {"email": f"e{n}"}, fields=["email"]) for n in range(2, 12)
+    ]
+    told.judge(records)
+    flip = Flip("customer", "crm", "email", "accepted", "quarantined: not_owner")
+    assert told.found.counts[flip] == 10
+    assert told.found.samples[flip][0] == "changes.crm.customer/0/1 seq:0:02"
+    assert len(told.found.samples[flip]) == SAMPLES_MAX
+
+
+def test_terms_of_a_moment_can_hold_all_the_time() -> None:
+    rule = {"field": "email", "to": "erp", "valid_from": "2099-01-01T00:00:00Z"}
+    texts = map_texts(object_document(handover=[rule]))
+    for at_ms, owner in ((T0, "crm"), (FOREVER_MS, "erp")):
+        entry = rules_of(texts, 1, at_ms).ownership_map.objects["customer"]
+        assert entry.at(0).owner_of("email") == entry.at(FOREVER_MS).owner_of("email") == owner
+    assert rules_of(texts, 1).ownership_map.objects["customer"].at(FOREVER_MS).owner_of("email") == "erp"
+
+
+def test_states_at_a_moment_from_what_compaction_left() -> None:
+    bench = Bench()
+    for number in range(4):
+        bench.judge(bench.upsert("crm", f"seq:0:{number:02d}", {"name": f"N{number}"}, key="C-1"))
+    bench.judge(bench.upsert("crm", "seq:0:09", {"name": "new"}, key="C-2"))
+    written = [
+        Record("authoritative.customer", 0, n, at, out.key, out.body, tuple(out.headers))  # type: ignore[arg-type]
+        for n, (at, out) in enumerate(bench.written)
+        if out.destination == "authoritative"
+    ]
+    exact, begun = states_before(written, written[2].timestamp)
+    assert begun == 0 and exact[b"C-1"].revision == 2 and b"C-2" not in exact, "created since: not there then"
+    compacted, begun = states_before(written[3:], written[2].timestamp)
+    assert begun == 1 and compacted[b"C-1"].revision == 4 and b"C-2" not in compacted
+    assert compacted[b"C-1"].version_of("crm", "name") == "", "as if nothing had been heard of it"
+    late = sides({"system_of_record": "erp", "create": "erp", "delete": {"authority": "erp"}}, compacted)
+    late.judge([bench.upsert("crm", "seq:0:03", {"name": "N3 again"}, fields=["name"])])
+    ((flip, count),) = late.found.counts.items()
+    assert (flip.before, flip.after.split(":")[0], count) == ("accepted", "quarantined", 1)
+
+
+def test_what_was_found_of_many_partitions_adds_up() -> None:
+    flip = Flip("customer", "crm", "email", "accepted", "stale")
+    parts = [
+        Flips(judged=3, counts=Counter({flip: 2}), samples={flip: ["a", "b", "c"]}, reviewed=(1, 2), begun=1)
+        for _ in range(3)
+    ]
+    whole = Flips()
+    for part in parts:
+        whole.add(part)
+    assert (whole.judged, whole.counts[flip], whole.reviewed, whole.begun) == (9, 6, (3, 6), 3)
+    assert whole.samples[flip] == ["a", "b", "c", "a", "b"]
