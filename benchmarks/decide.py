@@ -51,8 +51,8 @@ def _contract(name: str) -> dict[str, Any]:
     return {"type": "record", "name": name, "fields": fields}
 
 
-def _rules(way: str, count: int) -> Rules:
-    """A map of `count` objects that are alike."""
+def map_of_many(way: str, count: int) -> dict[str, str]:
+    """The files of a map of `count` objects that are alike."""
     systems = {
         name: {"title": name, "kind": "service", "contact": f"mailto:{name}@example.com", "objects": []}
         for name in SYSTEMS
@@ -77,7 +77,7 @@ def _rules(way: str, count: int) -> Rules:
         texts[f"{name}.avsc"] = json.dumps(contract)
         entry = {"id": 100 + number, "subject": name, "version": 1, "file": f"{name}.avsc"}
         entries.append(entry | {"sha256": canonical_digest(contract)})
-    return rules_of(texts | {"registry.json": json.dumps({"schemas": entries})}, 1)
+    return texts | {"registry.json": json.dumps({"schemas": entries})}
 
 
 def _values(number: int, name: str) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def _values(number: int, name: str) -> dict[str, Any]:
 
 def _calls(way: str, count: int, spread: int) -> list[Call]:
     """A thousand decisions that are all accepted, of the first `spread` objects of a map."""
-    rules = _rules(way, count)
+    rules = rules_of(map_of_many(way, count), 1)
     made = _short if way in SHORT else _long
     calls = []
     for number in range(RECORDS):

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import adopting, codec, decide, flat, rates, state, times
+from benchmarks import adopting, codec, decide, flat, governing, rates, state, times
 from benchmarks.kills import CHANGES, killed
 from benchmarks.rows import NOBODY, Measured, Row, at_least, at_most, written
 from benchmarks.world import SLOTS, BenchWorld
@@ -73,6 +73,7 @@ PARTS = {
     "states": states,
     "flat": flat.flat,
     "adopting": adopting.adopting,
+    "governing": governing.governing,
 }
 SLOTS_OF = {"states": state.SLOTS}
 

@@ -3,11 +3,13 @@
 import typer
 
 from broker.cli import (
+    acls,
     asyncapi,
     backfill,
     contracts,
     demo,
     doctor,
+    documents,
     explain,
     kafka,
     learn,
@@ -16,6 +18,7 @@ from broker.cli import (
     objects,
     orders,
     people,
+    planning,
     prepare,
     processes,
     quarantine,
@@ -40,6 +43,18 @@ for name, group in (
     app.add_typer(group, name=name)
 contracts.app.command()(learn.learn)
 contracts.app.command()(asyncapi.asyncapi)
+for of_the_map in (
+    planning.plan,
+    planning.diff,
+    planning.apply,
+    planning.history,
+    planning.at,
+    acls.acls,
+    documents.docs,
+    documents.matrix,
+    documents.odcs,
+):
+    maps.app.command()(of_the_map)
 for command in (
     up.up,
     demo.demo,
