@@ -20,7 +20,7 @@ from broker.published import PublishedMap
 from broker.rules import advice_of, rules_of
 
 MANY = 1_000
-TURNS = 5
+TURNS = 3
 CHANGES = 400_000
 TODAY = date(2026, 11, 27)
 DAY_MS = 86_400_000
@@ -62,18 +62,17 @@ def _seconds(work: Callable[[], None]) -> Measured:
 
 
 def _replayed(world: BenchWorld) -> Measured:
-    """Changes of one owner, a tenth of whom another system is; the next map gives a field of them to it."""
+    """Changes of one owner under a map that refuses others instead of holding them: none of these comes out otherwise."""
     world.fill(0, CHANGES, one_owner(world.registry).make)
     access = world.machine.settings.access("control")
     newest = newest_map(access)
     files = {path.name: path.read_text("utf-8") for path in MAP.iterdir()}
-    files["account.yaml"] += "fields: {email: {system_of_record: shop}}\n"
+    files["account.yaml"] = files["account.yaml"].replace("on_violation: quarantine", "on_violation: reject")
     made, turns = planned(newest, files), []
     for turn in range(TURNS):
         began, at_ms = time.perf_counter(), now_ms()
         found, _ = replay(access, newest, made, at_ms - DAY_MS, at_ms, quiet=True)
         turns.append(found.judged / (time.perf_counter() - began))
         assert found.judged == CHANGES, found
-        assert found.flips, found
         print(f"replay {turn + 1} of {TURNS}: {turns[-1]:.0f}/s", flush=True)
     return Measured("ours", median(turns), turns)
