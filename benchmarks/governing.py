@@ -62,7 +62,7 @@ def _seconds(work: Callable[[], None]) -> Measured:
 
 
 def _replayed(world: BenchWorld) -> Measured:
-    """Changes of one owner under a map that refuses others instead of holding them: none of these comes out otherwise."""
+    """Changes of one owner under a map that refuses others instead of holding them: none comes out otherwise."""
     world.fill(0, CHANGES, one_owner(world.registry).make)
     access = world.machine.settings.access("control")
     newest = newest_map(access)
