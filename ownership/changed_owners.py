@@ -106,5 +106,5 @@ def contract_changes(was: ObjectMap, now: ObjectMap) -> Iterator[Change]:
         before, after = was.classes.get(name), now.classes.get(name)
         if before != after and name in was.fields:
             words = f"{now.name}: {name} is classed as {after or 'nothing'} instead of {before or 'nothing'}"
-            readers = tuple(sorted(s for s, read in now.readers.items() if read is None or name in read))
+            readers = now.readers_of(name)
             yield Change(kind=Kind.CONTRACT, object=now.name, fields=(name,), systems=readers, words=words)

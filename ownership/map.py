@@ -143,6 +143,10 @@ class ObjectMap:
         granted = self.readers.get(system, frozenset())
         return frozenset(self.fields) if granted is None else granted - self.masked.get(system, frozenset())
 
+    def readers_of(self, name: str) -> tuple[str, ...]:
+        """The systems that read a field, as it is or as a digest."""
+        return tuple(s for s, fields in sorted(self.readers.items()) if fields is None or name in fields)
+
     def policy_of(self, system: str) -> OnViolation:
         """What a violation of this system meets; quarantine where nothing is said."""
         return self.policies.get(system, OnViolation.QUARANTINE)

@@ -85,7 +85,7 @@ def _property(entry: ObjectMap, name: str, field: AvroField) -> dict[str, Any]:
         "required": not nullable,
         "customProperties": _custom(
             systemOfRecord=entry.owner_of(name) or "nobody",
-            readers=", ".join(sorted(s for s, read in entry.readers.items() if read is None or name in read)),
+            readers=", ".join(entry.readers_of(name)),
         ),
     }
     if field.get("doc"):

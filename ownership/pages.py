@@ -77,10 +77,10 @@ def _object(
 
 
 def _readers(entry: ObjectMap, name: str) -> str:
-    found = []
-    for system, fields in sorted(entry.readers.items()):
-        if fields is None or name in fields:
-            found.append(f"{system} (digest)" if name in entry.masked.get(system, ()) else system)
+    found = (
+        f"{system} (digest)" if name in entry.masked.get(system, ()) else system
+        for system in entry.readers_of(name)
+    )
     return ", ".join(found) or "-"
 
 
@@ -164,12 +164,11 @@ def matrix(ownership_map: OwnershipMap) -> list[list[str]]:
 
 
 def _right(entry: ObjectMap, field: str, system: str) -> str:
-    read = entry.readers.get(system, frozenset())
     if entry.owner_of(field) == system:
         return "owns"
     if field in entry.masked.get(system, ()):
         return "digest"
-    return "reads" if read is None or field in read else ""
+    return "reads" if system in entry.readers_of(field) else ""
 
 
 def which(ownership_map: OwnershipMap, today: date) -> str:

@@ -110,6 +110,13 @@ class Estate:
     def logs(self) -> str:
         return "\n".join(path.read_text()[-4000:] for path in sorted(self.home.glob("gate-*.log")))
 
+    def all_credentials(self) -> Path:
+        """A file of every password, the admin's too: of whoever prepares Kafka or applies a map."""
+        path = self.home / "all-credentials.json"
+        path.write_text(json.dumps({**self.passwords, "admin": self.kafka.credentials("admin")}))
+        path.chmod(0o600)
+        return path
+
     # -- writing as a system
 
     def producer(self, user: str) -> Producer:

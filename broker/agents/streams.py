@@ -29,12 +29,10 @@ class Streams:
         self._consumer: AIOKafkaConsumer | None = None
         self._end = 0
         self._map = OwnershipMap(version=0, digest="")
-        self._known: Mapping[str, str] = {}
 
     async def now(self) -> Mapping[str, str]:
         """Object to stream; an object that the map does not have is missing. Raises KafkaError, TimeoutError."""
-        await self.newest()
-        return self._known
+        return topics.streams_of(await self.newest())
 
     async def newest(self) -> OwnershipMap:
         """The newest map; version 0 while there is none. Raises KafkaError, TimeoutError."""
@@ -68,7 +66,6 @@ class Streams:
             raise TimeoutError(msg)
         published = published_in(found[-1].value)
         self._map = rules_of(published.documents, published.version).ownership_map
-        self._known = topics.streams_of(self._map)
         self._end = end
 
     async def close(self) -> None:

@@ -58,20 +58,16 @@ def schema(
 def show_map(folder: Folder = None, as_json: AsJson = False) -> None:
     """Say who owns what, and who may read it."""
     ownership_map = rules_of(settings_of(folder).map_documents(), 0).ownership_map
-    rows = [row for entry in ownership_map.objects.values() for row in _rows(entry)]
+    rows = [row_of(entry, name) for entry in ownership_map.objects.values() for name in entry.fields]
     columns = {"field": "Field", "owner": "System of record", "readers": "May read", "class": "Class"}
     show(rows, as_json=as_json, table=table_of(rows, columns, "Who owns what"))
 
 
-def _rows(entry: ObjectMap) -> list[dict[str, Any]]:
-    return [
-        {
-            "field": f"{entry.name}.{name}",
-            "owner": entry.owners[name],
-            "class": entry.classes.get(name, ""),
-            "readers": ", ".join(
-                system for system, fields in sorted(entry.readers.items()) if fields is None or name in fields
-            ),
-        }
-        for name in entry.fields
-    ]
+def row_of(entry: ObjectMap, name: str) -> dict[str, Any]:
+    """Who owns and who reads a field."""
+    return {
+        "field": f"{entry.name}.{name}",
+        "owner": entry.owner_of(name) or "nobody",
+        "class": entry.classes.get(name, ""),
+        "readers": ", ".join(entry.readers_of(name)),
+    }

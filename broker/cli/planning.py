@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from broker.cli.files import settings_of, write
-from broker.cli.maps import Folder
+from broker.cli.maps import Folder, row_of
 from broker.cli.output import AsJson, CommandRefused, show, table_of
 from broker.cli.plan_words import markdown, told
 from broker.cli.prepare import brought_up
@@ -21,7 +21,7 @@ from broker.published import PublishedMap
 from broker.settings import Settings
 from ownership.changed import moment
 from ownership.document import duration_ms
-from ownership.map import ObjectMap, OwnershipMap
+from ownership.map import OwnershipMap
 from ownership.plan import Plan, fresh, read_plan, replayed, written
 
 BackTo = Annotated[int | None, typer.Option(help="Plan an earlier version of the map instead of files.")]
@@ -187,18 +187,10 @@ def _owners_at(ownership_map: OwnershipMap, field: str, at_ms: int) -> list[dict
         known = ", ".join(sorted(ownership_map.objects)) if entry is None else ", ".join(entry.fields)
         msg = f"{field} was not in the map then, but {known} [map.at_field] Name one of them."
         raise CommandRefused(msg)
-    return [_owner_at(entry.at(at_ms), one) for one in ([name] if name else entry.fields)]
-
-
-def _owner_at(entry: ObjectMap, name: str) -> dict[str, Any]:
-    readers = [s for s, fields in sorted(entry.readers.items()) if fields is None or name in fields]
-    return {
-        "field": f"{entry.name}.{name}",
-        "owner": entry.owner_of(name) or "nobody",
-        "term": entry.epochs.get(name, 1),
-        "readers": ", ".join(readers),
-        "class": entry.classes.get(name, ""),
-    }
+    terms = entry.at(at_ms)
+    return [
+        row_of(terms, one) | {"term": terms.epochs.get(one, 1)} for one in ([name] if name else entry.fields)
+    ]
 
 
 def _moment_ms(text: str) -> int:

@@ -8,7 +8,6 @@ from broker.kafka.admin import CONSOLE, CONTROL, GATE, admin_client
 from broker.rules import rules_of
 from broker.settings import Settings
 from ownership.reading import mask_keys
-from schemas.learned import carried
 
 ADMIN = "admin"
 
@@ -21,7 +20,7 @@ def prepare(as_json: AsJson = False) -> None:
     newest = estate.map_there(admin_client(settings.access(ADMIN)), settings.access(ADMIN))
     done = brought_up(settings, newest.documents or documents)
     in_force = estate.first_map(access, documents, "prepare")
-    differ = dict(in_force.documents) != carried(in_force.documents, documents)
+    differ = not estate.says_the_same(in_force, documents)
     made = ", ".join(done.topics_made) or "none was missing"
     text = (
         f"Kafka at {settings.bootstrap} is prepared.\n"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,19 +17,6 @@ from broker.lane.rejudge import Again, rejudge
 from broker.rules import rules_of
 from broker.settings import Settings
 from schemas.registry import envelopes
-
-
-@dataclass(slots=True)
-class _Record:
-    """A record as the gate consumed it."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
 
 
 def rejudged(settings: Settings, *, quiet: bool) -> list[LedgerFault]:
@@ -62,23 +48,9 @@ def _inputs(
     for name in sorted({name for record in ledger for name in record["positions"]}):
         topic, _, number = name.rpartition("/")
         if topic in existing:
-            found[name] = {record.offset: record for record in _records(reader, topic, int(number))}
+            found[name] = {record.offset: record for record in reader.records(topic, int(number))}
     return found
 
 
 def _ledger(reader: TopicReader, slot: int) -> list[Mapping[str, Any]]:
     return [envelopes().codec.decode(m.value() or b"") for m in reader.read(topics.LEDGER, slot)]
-
-
-def _records(reader: TopicReader, topic: str, partition: int) -> Iterator[_Record]:
-    for message in reader.read(topic, partition):
-        headers: Any = message.headers() or ()
-        yield _Record(
-            topic,
-            partition,
-            message.offset() or 0,
-            message.timestamp()[1],
-            message.key(),
-            message.value(),
-            tuple((name, value) for name, value in headers),
-        )

@@ -37,19 +37,6 @@ class Job:
     since_ms: int
 
 
-@dataclass(slots=True)
-class _Record:
-    """A record as the gate would have consumed it."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
-
-
 @dataclass(frozen=True, slots=True)
 class _Both:
     """What a process works with."""
@@ -91,7 +78,7 @@ def _jobs(
     access: KafkaAccess, newest: PublishedMap, plan: Plan, since_ms: int, now_ms: int
 ) -> tuple[list[Job], int]:
     """The partitions of all objects about which the plan says anything, and how many changes are in them."""
-    before = _rules(newest.documents, newest.version, now_ms).ownership_map
+    before = rules_of(newest.documents, newest.version, now_ms).ownership_map
     streams = topics.streams_of(before)
     said = {change.object for change in plan.changes}
     # A system has a part wherever it sends.
@@ -115,10 +102,6 @@ def _jobs(
     finally:
         reader.close()
     return jobs, total
-
-
-def _rules(documents: Mapping[str, str], version: int, always_ms: int) -> Rules:
-    return rules_of(documents, version, always_ms)
 
 
 def _found(
@@ -160,7 +143,7 @@ def _begin(
     told: Any,
 ) -> None:
     global _both  # noqa: PLW0603 - a process of a pool is given once what all of its jobs need
-    _both = _Both(access, _rules(before, version, now_ms), _rules(after, version + 1, FOREVER_MS), told)
+    _both = _Both(access, rules_of(before, version, now_ms), rules_of(after, version + 1, FOREVER_MS), told)
 
 
 def _judged(job: Job) -> Flips:
@@ -170,7 +153,7 @@ def _judged(job: Job) -> Flips:
     reader = TopicReader(both.access)
     try:
         count = len(reader.partitions(topics.authoritative(job.stream)))
-        revisions = _records(reader, topics.authoritative(job.stream), job.partition)
+        revisions = reader.records(topics.authoritative(job.stream), job.partition)
         states, begun = states_before(revisions, job.since_ms)
         sides = SideBySide(both.before, both.after, (job.stream, job.partition), count, states)
         sides.found.begun = begun
@@ -203,25 +186,9 @@ def _merged(access: KafkaAccess, job: Job) -> Iterator[LogRecord]:
 
 def _placed(reader: TopicReader, topic: str, job: Job) -> Iterator[tuple[tuple[int, str, int], LogRecord]]:
     latest = 0
-    for record in _records(reader, topic, job.partition, job.since_ms):
+    for record in reader.records(topic, job.partition, job.since_ms):
         latest = max(latest, record.timestamp)  # within a partition the offset alone rules
         yield (latest, topic, record.offset), record
-
-
-def _records(
-    reader: TopicReader, topic: str, partition: int, since_ms: int | None = None
-) -> Iterator[LogRecord]:
-    for message in reader.read(topic, partition, since_ms):
-        headers: Any = message.headers() or ()
-        yield _Record(
-            topic,
-            partition,
-            message.offset() or 0,
-            message.timestamp()[1],
-            message.key(),
-            message.value(),
-            tuple(headers),
-        )
 
 
 def _bar(*, quiet: bool) -> Progress:

@@ -70,7 +70,12 @@ def prepare(
 def in_force(access: KafkaAccess, documents: Mapping[str, str]) -> tuple[int, bool]:
     """(version of the newest map on Kafka, whether it is what these files say); version 0 when there is none."""
     newest = newest_map(access)
-    return newest.version, dict(newest.documents) == carried(newest.documents, documents)
+    return newest.version, says_the_same(newest, documents)
+
+
+def says_the_same(published: PublishedMap, documents: Mapping[str, str]) -> bool:
+    """Whether a version is what these files say, with what was learned since."""
+    return dict(published.documents) == carried(published.documents, documents)
 
 
 def newest_map(access: KafkaAccess, before: int | None = None) -> PublishedMap:

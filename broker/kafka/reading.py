@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
@@ -23,6 +24,19 @@ def topic_ids(access: KafkaAccess, names: Collection[str]) -> dict[str, str]:
     except KafkaException as error:
         msg = f"topics cannot be described: {error.args[0].str()} [kafka.refused] Check that Kafka runs, and the ACLs."
         raise KafkaRefused(msg) from error
+
+
+@dataclass(slots=True)
+class Consumed:
+    """A record as the gate consumes it."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
 
 
 class TopicReader:
@@ -74,6 +88,20 @@ class TopicReader:
                 continue
             self._consumer.assign([TopicPartition(topic, number, low)])
             yield from self._drain(high)
+
+    def records(self, topic: str, partition: int, since_ms: int | None = None) -> Iterator[Consumed]:
+        """What `read` reads of one partition, as the gate would consume it."""
+        for message in self.read(topic, partition, since_ms):
+            headers: Any = message.headers() or ()
+            yield Consumed(
+                topic,
+                partition,
+                message.offset() or 0,
+                message.timestamp()[1],
+                message.key(),
+                message.value(),
+                tuple(headers),
+            )
 
     def ends(self, topic: str, partition: int, since_ms: int | None = None) -> tuple[int, int]:
         """The first offset, or the first appended at a moment or later, and the one after the last."""

@@ -79,7 +79,7 @@ def test_what_somebody_changed_by_hand_is_found(estate: Estate) -> None:
     for done in (*admin.delete_acls([_exactly(taken)]).values(), *admin.create_acls([more]).values()):
         done.result(20)
     assert differing_acls(admin, law) == ([taken], [more])
-    environment = {**estate.environment(), "SOLESOURCE_CREDENTIALS_FILE": str(credentials(estate))}
+    environment = {**estate.environment(), "SOLESOURCE_CREDENTIALS_FILE": str(estate.all_credentials())}
     found = json.loads(CliRunner().invoke(app, ["doctor", "--json"], env=environment).stdout)
     (rights,) = [one for one in found if one["check"] == "rights"]
     assert rights["result"] == "ATTENTION" and "1 rights are missing and 1 are too many" in rights["detail"]
@@ -92,13 +92,6 @@ def with_billing() -> str:
     return map_documents()["customer.yaml"].replace(
         "  crm: {read: all}", "  crm: {read: all}\n  billing: {read: all}"
     )
-
-
-def credentials(estate: Estate) -> Path:
-    path = estate.home / "all.json"
-    path.write_text(json.dumps({**estate.passwords, "admin": estate.kafka.credentials("admin")}))
-    path.chmod(0o600)
-    return path
 
 
 def test_strimzi_gets_a_user_for_each_principal_in_the_form_of_its_reference() -> None:

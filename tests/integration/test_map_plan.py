@@ -46,16 +46,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(estate: Estate, *arguments: str) -> Result:
-    environment = {**estate.environment(), "SOLESOURCE_CREDENTIALS_FILE": str(credentials(estate))}
+    environment = {**estate.environment(), "SOLESOURCE_CREDENTIALS_FILE": str(estate.all_credentials())}
     return CliRunner().invoke(app, list(arguments), env=environment, catch_exceptions=True)
-
-
-def credentials(estate: Estate) -> Path:
-    """Of whoever applies a map: the admin's, too."""
-    path = estate.home / "all-credentials.json"
-    path.write_text(json.dumps({**estate.passwords, "admin": estate.kafka.credentials("admin")}))
-    path.chmod(0o600)
-    return path
 
 
 def at() -> str:
@@ -227,7 +219,7 @@ def test_a_replay_says_what_would_flip_and_writes_nothing(estate: Estate, folder
 def test_prepare_does_not_change_the_map_in_force(estate: Estate, folder: Path) -> None:
     edit(folder, *EMAIL)
     settings = {**estate.environment(SOLESOURCE_MAP_DIR=str(folder))}
-    settings["SOLESOURCE_CREDENTIALS_FILE"] = str(credentials(estate))
+    settings["SOLESOURCE_CREDENTIALS_FILE"] = str(estate.all_credentials())
     said = CliRunner().invoke(app, ["prepare", "--json"], env=settings)
     assert said.exit_code == 0, said.output
     told = json.loads(said.stdout)
