@@ -19,6 +19,8 @@ app = faust.App(
     broker_session_timeout=6.0,
     broker_heartbeat_interval=1.0,
     broker_request_timeout=10.0,
+    # Wide, so that the kill comes before it says how far it was, as it can between any two times it does.
+    broker_commit_interval=60.0,
     topic_disable_leader=True,
     topic_allow_declare=False,
     web_enabled=False,
