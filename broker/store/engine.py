@@ -18,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from broker.store import postgres
 from broker.store.errors import StoreOutdatedError, StoreUnavailableError, StoreUrlRefusedError
+from broker.store.migrating import forward
 from broker.store.tables import REBUILT, VERSION, metadata, store_version
 
 __all__ = ["Connection", "Engine", "add", "clear_rebuilt", "open_store", "reading", "upsert", "writing"]
@@ -33,7 +34,7 @@ def open_store(url: str) -> Engine:
     """The engine for a database URL (`sqlite:///file`, `postgresql://...`), its tables made if absent.
 
     Raises StoreUrlRefusedError for a URL that names neither, StoreUnavailableError when the database cannot be
-    reached, StoreOutdatedError when another version made the tables.
+    reached, StoreOutdatedError or StoreAheadError when another version made the tables.
     """
     engine = _engine(url)
     try:
@@ -65,6 +66,7 @@ def _engine(url: str) -> Engine:
 def _make_tables(engine: Engine) -> None:
     with writing(engine) as connection:
         metadata.create_all(connection)
+        forward(connection)
         found = connection.scalar(select(func.max(store_version.c.version)))
         if found is None:
             connection.execute(store_version.insert().values(version=VERSION))

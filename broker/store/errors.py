@@ -42,3 +42,23 @@ class PositionMovedError(StoreError):
 
     code = "store.position_moved"
     remedy = "Run one control process per database."
+
+
+class StoreAheadError(StoreError):
+    """A newer program made the tables of what people decided."""
+
+    code = "store.ahead"
+    remedy = "Run the newer program, or go back with it: `solesource database back STEP`."
+
+
+class StoreStepUnknownError(StoreError):
+    """There is no such step of the migrations."""
+
+    code = "store.step_unknown"
+
+
+class StoreHoldsRowsError(StoreError):
+    """Going back would lose what people decided."""
+
+    code = "store.holds_rows"
+    remedy = "Back the database up, then add --with-rows."

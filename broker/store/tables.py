@@ -1,4 +1,4 @@
-"""The tables of the read model, and which of them can be rebuilt from the topics.
+"""The tables of the read model, and which of them can be rebuilt from the topics. Typed models stand in `governed`.
 
 Only shapes: no query, no connection. Times are milliseconds since 1970, offsets are Kafka's.
 """
@@ -23,6 +23,9 @@ VERSION = 1
 """Rises with every change of the shapes below."""
 
 metadata = MetaData()
+"""What is made as it stands here: it can be made again from the topics (all but the version itself)."""
+lasting = MetaData()
+"""What cannot: people decided it. Made and changed by migrations (`broker/store/migrations`)."""
 
 
 def _name(column: str, *, key: bool = False, nullable: bool = False) -> Column[str]:
@@ -247,9 +250,19 @@ syncs = Table(
     Column("measures", JSON, nullable=False),
 )
 
+map_versions = Table(
+    "map_versions",
+    metadata,
+    _number("version", key=True),
+    _name("digest"),
+    Column("documents", JSON, nullable=False),
+    _name("by"),
+    _number("published_ms"),
+)
+
 decisions = Table(
     "decisions",
-    metadata,
+    lasting,
     _name("command_id", key=True),
     _name("case_id"),
     _name("decision"),
@@ -262,7 +275,7 @@ decisions = Table(
 
 settlements = Table(
     "settlements",
-    metadata,
+    lasting,
     _name("delivery_id", key=True),
     _name("by"),
     Column("note", Text, nullable=False),
@@ -286,6 +299,6 @@ REBUILT = (
     sinks,
     failed_deliveries,
     syncs,
+    map_versions,
 )
-"""Derived from the topics. `decisions` and `settlements` are what people did here: a backup must hold them.
-"""
+"""Derived from the topics. What is `lasting` is what people did here: a backup must hold it."""

@@ -1,0 +1,1 @@
+"""How the tables of what people decided came to their shapes, forward and back (Alembic)."""

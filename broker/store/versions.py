@@ -1,0 +1,49 @@
+"""The versions of the map that have been in force, as control found them on Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, select
+
+from broker.published import PublishedMap
+from broker.store.engine import upsert
+from broker.store.tables import map_versions
+
+
+def index_versions(connection: Connection, versions: Iterable[PublishedMap]) -> None:
+    """Write versions; of two under one number the first is in force, and stays."""
+    rows = [
+        {
+            "version": one.version,
+            "digest": one.digest,
+            "documents": dict(one.documents),
+            "by": one.by,
+            "published_ms": one.published_ms,
+        }
+        for one in versions
+    ]
+    upsert(connection, map_versions, rows, replace=False)
+
+
+def newest_version(connection: Connection) -> PublishedMap:
+    """The map in force as far as it is indexed; version 0 where none is."""
+    found = connection.execute(select(map_versions).order_by(map_versions.c.version.desc()).limit(1)).first()
+    return PublishedMap() if found is None else _published(found)
+
+
+def newest_number(connection: Connection) -> int:
+    """Its number; 0 where none is indexed."""
+    found = select(map_versions.c.version).order_by(map_versions.c.version.desc()).limit(1)
+    return int(connection.scalar(found) or 0)
+
+
+def versions_known(connection: Connection, limit: int = 1000) -> list[PublishedMap]:
+    """The latest versions, oldest first."""
+    rows = connection.execute(select(map_versions).order_by(map_versions.c.version.desc()).limit(limit)).all()
+    return [_published(row) for row in reversed(rows)]
+
+
+def _published(row: object) -> PublishedMap:
+    facts = row._asdict()  # type: ignore[attr-defined]
+    return PublishedMap(**facts)
