@@ -6,7 +6,7 @@ embedded Kafka.
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -66,6 +66,16 @@ class Settings(BaseSettings):
         default="", description="Who asks it; the password stands under this name in the credentials."
     )
     registry_ca_file: str | None = Field(default=None, description="Authority of the registry's certificate.")
+    approvals: Literal["required", "off"] = Field(
+        default="required",
+        description="Whether `map apply` asks for an approved change request; off is for one person on one machine.",
+    )
+    audit_key_file: Path | None = Field(
+        default=None, description="Key that signs the audit; made below home where there is none."
+    )
+    audit_anchors: Path | None = Field(
+        default=None, description="File of the audit's signatures, best on a disk of another machine."
+    )
     users_file: Path | None = Field(default=None, description="People who may sign in to the console.")
 
     @property
@@ -87,6 +97,16 @@ class Settings(BaseSettings):
     def store_url(self) -> str:
         """The read models' database."""
         return self.database_url or f"sqlite:///{self.home / 'solesource.db'}"
+
+    @property
+    def audit_key_path(self) -> Path:
+        """The key that signs the audit."""
+        return self.audit_key_file or self.home / "audit" / "key.pem"
+
+    @property
+    def anchors_path(self) -> Path:
+        """The file of the audit's signatures."""
+        return self.audit_anchors or self.home / "audit" / "anchors.jsonl"
 
     def password(self, user: str) -> str:
         """The password of a Kafka user. Raises SettingsRefused without showing any."""

@@ -5,21 +5,21 @@ Pure; today reaches it as data, because a map must not become wrong by waiting.
 
 from __future__ import annotations
 
-from calendar import monthrange
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 from ownership.changed import labelled, listed
 from ownership.document import ObjectDocument, SlaDocument, SystemDocument, SystemsDocument, duration_text
 from ownership.errors import Finding
+from ownership.going_live import flows
 from ownership.lint import Located
 from ownership.map import ObjectMap
+from ownership.reviews import due_after
 
 GATE_MS = 150
 """What the gate is reckoned with in a promise: its p99 over 64 partitions (docs/reference/figures.md)."""
 GUARDED = ("pii", "secret")
 """Classes that a system is cleared for, or reads as digests."""
-_MONTHS = {"month": 1, "quarter": 3, "year": 12}
 _REACHED = ("mailto:", "https://")
 
 
@@ -64,7 +64,7 @@ def _people(located: Located[ObjectDocument], today: date) -> Iterator[Finding]:
     if document.review.last is None:
         detail, remedy = "nobody has reviewed it yet", "Review it, and say when and by whom: `last`, `by`."
         yield located.advice("never_reviewed", ("review",), detail, remedy)
-    elif (due := _due(document.review.last, document.review.every)) < today:
+    elif (due := due_after(document.review.last, document.review.every)) < today:
         detail = f"its review was due on {due}, the last one was on {document.review.last}"
         yield located.advice("review_overdue", ("review", "last"), detail, "Review it, and say so.")
     for name, rule in document.fields.items():
@@ -75,16 +75,10 @@ def _people(located: Located[ObjectDocument], today: date) -> Iterator[Finding]:
             yield located.advice("term_ended", ("fields", name, "until"), detail, "Name an owner.")
 
 
-def _due(last: date, every: str) -> date:
-    years, month = divmod(last.month - 1 + _MONTHS[every], 12)
-    year = last.year + years
-    return date(year, month + 1, min(last.day, monthrange(year, month + 1)[1]))
-
-
 def _promises(
     located: Located[ObjectDocument], entry: ObjectMap, systems: Mapping[str, SystemDocument]
 ) -> Iterator[Finding]:
-    needed = _connections(entry)
+    needed = flows(entry)
     promised = {sla.connection for sla in located.document.slas}
     for source, sink in sorted(needed - promised):
         path = ("systems", sink) if ("systems", sink) in located.lines else ("slas",)
@@ -101,17 +95,6 @@ def _promises(
                 "no_alert_path", ("slas", index, "alert", "path"), "nobody is alerted", "Say where alerts go."
             )
         yield from _possible(located, index, sla, systems)
-
-
-def _connections(entry: ObjectMap) -> set[tuple[str, str]]:
-    """(owner, reader) wherever somebody reads what is somebody else's."""
-    found = set()
-    for reader, fields in entry.readers.items():
-        for name in entry.fields if fields is None else fields:
-            owner = entry.owner_of(name)
-            if owner is not None and owner != reader and name != entry.key_field:
-                found.add((owner, reader))
-    return found
 
 
 def _possible(

@@ -13,7 +13,7 @@ from ownership.changed import Change, Kind, listed
 from ownership.changed_access import access_changes
 from ownership.changed_owners import contract_changes, owner_changes
 from ownership.document import duration_text
-from ownership.map import ObjectMap, OwnershipMap, Sla, System
+from ownership.map import ObjectMap, OwnershipMap, Sla, System, Team
 
 _Connection = tuple[str, str]
 _CLEARED = "is cleared for"
@@ -23,6 +23,8 @@ def changes(before: OwnershipMap, after: OwnershipMap) -> Iterator[Change]:
     """Everything that `after` says otherwise, systems first, then object by object."""
     for name in sorted(before.systems.keys() | after.systems.keys()):
         yield from _system(name, before.systems.get(name), after.systems.get(name))
+    for name in sorted(before.teams.keys() | after.teams.keys()):
+        yield from _team(name, before.teams.get(name), after.teams.get(name))
     for name in sorted(before.objects.keys() | after.objects.keys()):
         was, now = before.objects.get(name), after.objects.get(name)
         if now is None:
@@ -145,6 +147,19 @@ def _system(name: str, was: System | None, now: System | None) -> Iterator[Chang
     if lost := was.publishes - now.publishes:
         words = f"{name} may no longer send changes of {listed(lost)} unless it has a part in it"
         yield Change(kind=Kind.ACCESS, systems=(name,), words=words)
+
+
+def _team(name: str, was: Team | None, now: Team | None) -> Iterator[Change]:
+    if now is None:
+        yield Change(kind=Kind.PEOPLE, words=f"nobody speaks for the team {name} any more")
+        return
+    known = was or Team(name=name, contact=now.contact)
+    if gained := now.members - known.members:
+        yield Change(kind=Kind.PEOPLE, words=f"{listed(gained)} may approve for the team {name}")
+    if lost := known.members - now.members:
+        yield Change(kind=Kind.PEOPLE, words=f"{listed(lost)} may no longer approve for the team {name}")
+    if was is None or was.contact != now.contact:
+        yield Change(kind=Kind.PEOPLE, words=f"the team {name} is asked at {now.contact}")
 
 
 def _attributes(system: System) -> dict[str, str]:

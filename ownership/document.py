@@ -222,7 +222,17 @@ class SystemDocument(Document):
     """Objects this system may publish changes of although it has no rights on them yet: each is held."""
 
 
+class TeamDocument(Document):
+    """People who speak for a steward."""
+
+    contact: str
+    members: list[str] = Field(default=[], max_length=1000)
+    """Names as in the console, often e-mail addresses."""
+
+
 class SystemsDocument(Document):
     """`systems.yaml`."""
 
     systems: dict[Name, SystemDocument]
+    teams: dict[str, TeamDocument] = {}
+    """By the names that objects give as their stewards' teams."""

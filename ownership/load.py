@@ -19,7 +19,7 @@ from ownership.errors import Finding, MapRefused
 from ownership.handover import handed_over
 from ownership.lines import Path, dotted, read_yaml
 from ownership.lint import Located, lint
-from ownership.map import ObjectMap, OnViolation, OwnershipMap, Sla, System
+from ownership.map import ObjectMap, OnViolation, OwnershipMap, Sla, System, Team
 
 SYSTEMS_FILE = "systems.yaml"
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -101,7 +101,13 @@ def _compiled(
         for name, document in located.systems.document.systems.items()
     }
     compiled = {one.document.object: _compile(one.document, one.file, contracts) for one in located.objects}
-    return OwnershipMap(version=version, digest=digest_of(documents), systems=listed, objects=compiled)
+    teams = {
+        name: Team(name=name, contact=team.contact, members=frozenset(team.members))
+        for name, team in located.systems.document.teams.items()
+    }
+    return OwnershipMap(
+        version=version, digest=digest_of(documents), systems=listed, objects=compiled, teams=teams
+    )
 
 
 def _read(file: str, text: str, model: type[_Model], findings: list[Finding]) -> Located[_Model] | None:

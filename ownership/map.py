@@ -58,6 +58,16 @@ class System:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Team:
+    """People who speak for a steward."""
+
+    name: str
+    contact: str
+    members: frozenset[str] = frozenset()
+    """Names as in the console."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectMap:
     """Who owns what of one object."""
 
@@ -160,3 +170,4 @@ class OwnershipMap:
     digest: str
     systems: Mapping[str, System] = field(default_factory=dict)
     objects: Mapping[str, ObjectMap] = field(default_factory=dict)
+    teams: Mapping[str, Team] = field(default_factory=dict)

@@ -7,12 +7,15 @@ from typing import Annotated, Any
 import typer
 
 from broker.cli.files import settings_of, write
+from broker.cli.governed import acting, looking
 from broker.cli.maps import Folder, row_of
 from broker.cli.output import AsJson, CommandRefused, show, table_of
 from broker.cli.plan_words import markdown, told
 from broker.cli.prepare import brought_up
 from broker.cli.replaying import replay
 from broker.clock import now_ms
+from broker.governance import requests, taking_force
+from broker.governance.maps import in_force
 from broker.kafka.admin import CONTROL, KafkaRefused
 from broker.kafka.estate import map_versions, moved, newest_map, publish_map
 from broker.kafka.planning import compiled, differences, files_of, planned, version_at
@@ -80,31 +83,77 @@ def _span_ms(text: str) -> int:
 def apply(
     file: Annotated[Path, typer.Argument(metavar="PLAN", help="What `map plan --out` wrote.")],
     by: Annotated[str, typer.Option(help="Who applies it; stands in the map's history.")],
+    without_approval: Annotated[
+        str | None, typer.Option(help="Break the glass: why nobody is asked. Everybody is told.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put a plan in force, unless the map in force is no longer the one that it was made for."""
-    made = read_plan(_text_of(file), str(file))
-    fresh(made, now_ms())
+    """Put a plan in force that was approved, unless the map in force is no longer the one that it was made for."""
+    made = read_plan(text_of(file), str(file))
     settings = Settings()
-    access = settings.access(CONTROL)
-    newest = newest_map(access)
+    newest = newest_map(settings.access(CONTROL))
     if dict(newest.documents) == made.documents:
         _applied(newest.version, f"This is version {newest.version}, which is in force.", as_json=as_json)
         return
-    if (newest.version, newest.digest) != (made.base_version, made.base_digest):
-        raise moved(newest, made.base_version)
-    brought_up(settings, made.documents)
-    try:
-        version = publish_map(access, made.documents, by, after=made.base_version)
-    except KafkaRefused:
-        # I7: rights are those of the map in force, also when somebody else was quicker.
-        brought_up(settings, dict(newest_map(access).documents))
-        raise
+    if not newest.version or settings.approvals == "off":
+        fresh(made, now_ms())
+        version = put_in_force(settings, made, by)
+    elif without_approval is not None:
+        fresh(made, now_ms())
+        version = put_in_force(settings, made, by)
+        with acting(by, "map.without_approval", settings) as (session, actor):
+            taking_force.break_glass(session, actor, made, without_approval, version)
+    else:
+        version = as_approved(settings, _approved(made), by)
     said = f"Version {version} is in force: each worker takes it up within two seconds, between two batches."
     _applied(version, said, as_json=as_json)
 
 
-def _text_of(file: Path) -> str:
+def _approved(made: Plan) -> str:
+    """The request that this plan was approved as."""
+    with looking() as session:
+        row = taking_force.approved(session, made.hash)
+        if row is None:
+            msg = (
+                f"nobody has approved the plan {made.hash[:16]} [map.not_approved] Ask for it with `solesource request "
+                "draft PLAN` and `request propose`. In an emergency: --without-approval WHY; everybody is told."
+            )
+            raise CommandRefused(msg)
+        return row.request_id
+
+
+def as_approved(settings: Settings, name: str, by: str) -> int:
+    """Put an approved request in force; the version that it became. Raises StepRefused for what stands in its way."""
+    with looking() as session:
+        row = requests.found(session, name)
+        plan, there = requests.plan_of(row), in_force(session).published
+        # Whoever was cut off between the map and the audit does the second part now.
+        is_there = dict(there.documents) == plan.documents
+        if not is_there:
+            taking_force.ready(session, row, now_ms())
+    version = there.version if is_there else put_in_force(settings, plan, by)
+    with acting(by, "request.apply", settings) as (session, actor):
+        taking_force.applied(session, actor, requests.found(session, name), version)
+    return version
+
+
+def put_in_force(settings: Settings, made: Plan, by: str) -> int:
+    """Rights first, then the map; the version that it became. Raises KafkaRefused where the map moved meanwhile."""
+    access = settings.access(CONTROL)
+    newest = newest_map(access)
+    if (newest.version, newest.digest) != (made.base_version, made.base_digest):
+        raise moved(newest, made.base_version)
+    brought_up(settings, made.documents)
+    try:
+        return publish_map(access, made.documents, by, after=made.base_version)
+    except KafkaRefused:
+        # I7: rights are those of the map in force, also when somebody else was quicker.
+        brought_up(settings, dict(newest_map(access).documents))
+        raise
+
+
+def text_of(file: Path) -> str:
+    """A plan's file. Raises CommandRefused."""
     try:
         return file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -152,7 +201,7 @@ def at(
     as_json: AsJson = False,
 ) -> None:
     """Say who owned a field at a moment, and by which version of the map."""
-    at_ms = _moment_ms(when)
+    at_ms = moment_ms(when)
     published = version_at(map_versions(Settings().access(CONTROL)), at_ms)
     if published is None:
         msg = f"no map was in force at {moment(at_ms)} [map.none_then] See `solesource map history`."
@@ -193,7 +242,8 @@ def _owners_at(ownership_map: OwnershipMap, field: str, at_ms: int) -> list[dict
     ]
 
 
-def _moment_ms(text: str) -> int:
+def moment_ms(text: str) -> int:
+    """Milliseconds of a date, or of a date and time. Raises CommandRefused."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError as error:

@@ -5,6 +5,7 @@ import typer
 from broker.cli import (
     acls,
     asyncapi,
+    auditing,
     backfill,
     contracts,
     demo,
@@ -22,7 +23,9 @@ from broker.cli import (
     prepare,
     processes,
     quarantine,
+    requests,
     up,
+    waivers,
     why,
 )
 from broker.cli.output import run
@@ -38,6 +41,12 @@ for name, group in (
     ("object", objects.app),
     ("quarantine", quarantine.app),
     ("ledger", ledger.app),
+    ("request", requests.app),
+    ("waiver", waivers.waiver),
+    ("review", waivers.review),
+    ("proof", waivers.proof),
+    ("audit", auditing.audit),
+    ("database", auditing.database),
     ("user", people.app),
 ):
     app.add_typer(group, name=name)

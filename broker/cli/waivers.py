@@ -1,0 +1,161 @@
+"""`solesource waiver | review | proof ...`: what somebody answers for, what was reviewed, and what was found out."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from broker.cli.governed import By, acting, looking
+from broker.cli.output import AsJson, CommandRefused, show, table_of
+from broker.cli.planning import moment_ms
+from broker.clock import now_ms
+from broker.governance import evidence, reviewing
+from broker.store.decided import proofs, waivers_at
+from ownership.changed import moment
+
+waiver = typer.Typer(no_args_is_help=True, help="What somebody answers for, although it is missing.")
+review = typer.Typer(no_args_is_help=True, help="The quarterly review of the map.")
+proof = typer.Typer(no_args_is_help=True, help="What was found out about connectors.")
+
+
+@waiver.command("add")
+def add_waiver(
+    code: Annotated[
+        str, typer.Argument(help="What is missing, such as live.no_certificate or map.no_promise.")
+    ],
+    subject: Annotated[str, typer.Argument(help="An object, or a connection: 'customer crm -> erp'.")],
+    by: By,
+    reason: Annotated[str, typer.Option(help="Why it may be missing.")],
+    until: Annotated[str, typer.Option(help="When it ends; 100 days from now at most.")],
+) -> None:
+    """Answer for something that is missing, as the steward of the object."""
+    with acting(by, "waiver.add") as (session, actor):
+        row = evidence.waive(
+            session, actor, code=code, subject=subject, reason=reason, expires_ms=moment_ms(until)
+        )
+        name = row.waiver_id
+    show(None, as_json=False, text=f"{name}: {code} is waived for {subject}.")
+
+
+@waiver.command("end")
+def end_waiver(waiver_id: Annotated[str, typer.Argument(metavar="WAIVER")], by: By) -> None:
+    """Take a waiver back before it ends by itself."""
+    with acting(by, "waiver.end") as (session, actor):
+        evidence.end_waiver(session, actor, waiver_id)
+    show(None, as_json=False, text=f"{waiver_id} has ended.")
+
+
+@waiver.command("list")
+def list_waivers(as_json: AsJson = False) -> None:
+    """List the waivers that count now, the one that ends first first."""
+    with looking() as session:
+        rows: list[dict[str, Any]] = [
+            {
+                "waiver": row.waiver_id,
+                "code": row.code,
+                "subject": row.subject,
+                "owner": row.owner,
+                "ends": moment(row.expires_ms),
+                "reason": row.reason,
+            }
+            for row in waivers_at(session, now_ms())
+        ]
+    columns = {
+        "waiver": "Waiver",
+        "code": "What",
+        "subject": "Of what",
+        "owner": "Who answers",
+        "ends": "Ends",
+    }
+    columns["reason"] = "Why"
+    show(rows, as_json=as_json, table=table_of(rows, columns, "Waivers"))
+
+
+@review.command("list")
+def list_reviews(as_json: AsJson = False) -> None:
+    """List the next review of each object, the most urgent first."""
+    with looking() as session:
+        found = reviewing.reviews(session, now_ms())
+    rows: list[dict[str, Any]] = [
+        {
+            "object": one.object,
+            "standing": one.standing.value,
+            "due": str(one.due),
+            "last": str(one.last or "never"),
+            "team": one.team,
+        }
+        for one in found
+    ]
+    columns = {"object": "Object", "standing": "Standing", "due": "Due", "last": "Last", "team": "Steward"}
+    show(rows, as_json=as_json, table=table_of(rows, columns, "Reviews of the ownership map"))
+
+
+@review.command("sign-off")
+def sign_off(
+    object_name: Annotated[str, typer.Argument(metavar="OBJECT")],
+    by: By,
+    note: Annotated[str, typer.Option(help="What was found.")] = "",
+    pack: Annotated[Path | None, typer.Option(help="The review pack that was looked at.")] = None,
+) -> None:
+    """Say that an object's part of the map was reviewed, as its steward."""
+    digest = reviewing.pack_digest(_bytes_of(pack)) if pack is not None else ""
+    with acting(by, "review.sign_off") as (session, actor):
+        reviewing.sign_off(session, actor, object_name, note, digest)
+    show(None, as_json=False, text=f"{object_name} is reviewed.")
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        msg = f"{path} cannot be read: {error.strerror} [review.pack] Make one with `solesource review pack`."
+        raise CommandRefused(msg) from error
+
+
+@review.command("remind")
+def remind(by: By) -> None:
+    """Tell stewards what is due, each thing once; control does it every hour."""
+    with acting(by, "review.remind") as (session, actor):
+        told = reviewing.remind(session, actor)
+    show(None, as_json=False, text=f"{told} notices were left.")
+
+
+@proof.command("conformance")
+def add_proof(
+    system: str,
+    by: By,
+    reference: Annotated[str, typer.Option(help="Where the result of the conformance kit is kept.")],
+    failed: Annotated[bool, typer.Option("--failed", help="It did not pass.")] = False,
+    days: Annotated[int, typer.Option(min=1, max=400, help="How long it counts.")] = 100,
+) -> None:
+    """Record that a system's connector was put through the conformance kit."""
+    with acting(by, "proof.conformance") as (session, actor):
+        evidence.prove(
+            session, actor, evidence.CONFORMANCE, system, passed=not failed, reference=reference, days=days
+        )
+    show(None, as_json=False, text=f"The connector of {system} has {'failed' if failed else 'passed'}.")
+
+
+@proof.command("list")
+def list_proofs(as_json: AsJson = False) -> None:
+    """List what was found out about connectors and connections."""
+    with looking() as session:
+        rows: list[dict[str, Any]] = [
+            {
+                "subject": row.subject,
+                "kind": row.kind,
+                "result": "passed" if row.passed else "failed",
+                "at": moment(row.at_ms),
+                "until": moment(row.expires_ms),
+                "reference": row.reference,
+            }
+            for row in proofs(session)
+        ]
+    columns = {
+        "subject": "Of what",
+        "kind": "What",
+        "result": "Result",
+        "at": "When",
+        "until": "Counts until",
+    }
+    show(rows, as_json=as_json, table=table_of(rows, columns, "Proofs"))
