@@ -74,6 +74,8 @@ def console(folder: Path, *, port: int = 8088) -> tuple[FastAPI, Engine, SentCom
         kafka=KafkaAccess("127.0.0.1:1"),
         database_url="",
         users_file=users,
+        audit_key=folder / "audit" / "key.pem",
+        anchors=folder / "audit" / "anchors.jsonl",
         port=port,
         titles=TITLES,
     )

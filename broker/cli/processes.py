@@ -69,6 +69,8 @@ def console() -> None:
             kafka=settings.access("console"),
             database_url=settings.store_url,
             users_file=settings.users_path,
+            audit_key=settings.audit_key_path,
+            anchors=settings.anchors_path,
             host=settings.host,
             port=settings.console_port,
             titles={name: system.title for name, system in systems.items()},

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 
 import uvicorn
 from fastapi import FastAPI
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -17,10 +16,12 @@ from broker import telemetry
 from broker.agents.sender import KafkaSender
 from broker.console.api import Api
 from broker.console.decisions import Sender
-from broker.console.errors import ConsoleError
+from broker.console.governed_api import GovernedApi
+from broker.console.governing import Governing
 from broker.console.guard import Guard
 from broker.console.live import Live
 from broker.console.pages import Pages
+from broker.console.problems import PROBLEMS, Problem
 from broker.console.rendering import page, static_file
 from broker.console.sessions import Sessions
 from broker.console.settings import ConsoleSettings
@@ -28,7 +29,7 @@ from broker.console.signing_in import SigningIn
 from broker.console.users import Users
 from broker.console.views import Views
 from broker.store.engine import Engine, open_store
-from broker.store.errors import StoreUnavailableError
+from broker.store.signing import read_signer
 
 __all__ = ["ConsoleSettings", "make_app", "serve"]
 
@@ -49,7 +50,13 @@ def make_app(settings: ConsoleSettings, engine: Engine, sender: Sender | None = 
             await kafka.close()
 
     app = FastAPI(
-        title="SoleSource", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan, debug=False
+        title="SoleSource",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+        lifespan=lifespan,
+        debug=False,
     )
     app.state.live = live
     app.router.routes.extend(
@@ -62,15 +69,12 @@ def make_app(settings: ConsoleSettings, engine: Engine, sender: Sender | None = 
             Route("/healthz", _health, methods=["GET"]),
         ]
     )
-    app.add_exception_handler(ConsoleError, _answer(_console_problem))
-    app.add_exception_handler(StoreUnavailableError, _answer(_store_problem))
-    app.add_exception_handler(HTTPException, _answer(_http_problem))
+    governing = Governing(engine, read_signer(settings.audit_key, settings.anchors))
+    app.include_router(GovernedApi(governing).router())
+    for kind, tell in PROBLEMS.items():
+        app.add_exception_handler(kind, _answer(tell))
     app.add_middleware(Guard, settings=settings, users=users, sessions=sessions)
     return app
-
-
-Problem = tuple[str, int, str, str]
-"""Stable type, status, sentence, what to do."""
 
 
 def _answer(tell: Callable[[Exception], Problem]) -> Callable[[Request, Exception], Awaitable[Response]]:
@@ -82,27 +86,6 @@ def _answer(tell: Callable[[Exception], Problem]) -> Callable[[Request, Exceptio
         return page(request, "problem.html", status=status, sentence=sentence, remedy=remedy)
 
     return answer
-
-
-def _console_problem(error: Exception) -> Problem:
-    assert isinstance(error, ConsoleError)
-    return error.code, error.status, error.sentence, error.remedy
-
-
-def _store_problem(error: Exception) -> Problem:
-    assert isinstance(error, StoreUnavailableError)
-    return (
-        error.code,
-        503,
-        "The database does not answer just now.",
-        "Nothing is lost. Try again in a minute.",
-    )
-
-
-def _http_problem(error: Exception) -> Problem:
-    assert isinstance(error, HTTPException)
-    sentence = "There is no such page." if error.status_code == 404 else "That cannot be done here."
-    return "console.not_found", error.status_code, sentence, "Go to Today or to Needs review."
 
 
 async def _health(_request: Request) -> Response:

@@ -18,6 +18,10 @@ class ConsoleSettings:
     """As the user `console`."""
     database_url: str
     users_file: Path
+    audit_key: Path
+    """The key that signs what is decided; made where there is none."""
+    anchors: Path
+    """The file of its signatures."""
     host: str = "127.0.0.1"
     port: int = 8088
     public_url: str | None = None

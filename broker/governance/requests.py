@@ -126,6 +126,14 @@ def approve(session: Session, actor: Actor, row: ChangeRequest, note: str) -> tu
     return ()
 
 
+def same_plan(row: ChangeRequest, plan_hash: str) -> None:
+    """Raises StepRefused where the plan is not the one that somebody looked at."""
+    if row.plan_hash != plan_hash:
+        raise StepRefused(
+            "request.other_plan", f"the plan of {row.request_id} is another one by now", "Look at it again."
+        )
+
+
 def send_back(session: Session, actor: Actor, row: ChangeRequest, why: str) -> None:
     """Return a request to its requester, as an approver. Raises StepRefused."""
     if actor.by == row.requester:

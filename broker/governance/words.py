@@ -8,11 +8,49 @@ from broker.governance.maps import in_force
 from broker.governance.requests import agreements, plan_of, terms
 from broker.governance.taking_force import hindrances
 from broker.store.decided import Session, agreements_to, remarks_on
-from broker.store.governed import ChangeRequest
+from broker.store.governed import ChangeRequest, Waiver
 from ownership.approval import Terms, lacking
 from ownership.changed import moment
 from ownership.lifecycle import WAITING, State
 from ownership.plan import Plan
+from ownership.reviews import ReviewDue
+
+
+def request_line(row: ChangeRequest) -> dict[str, Any]:
+    """A request in a list."""
+    return {
+        "request": row.request_id,
+        "title": row.title,
+        "state": row.state,
+        "since": moment(row.state_ms),
+        "requester": row.requester,
+        "revision": row.revision,
+    }
+
+
+def waiver_line(row: Waiver) -> dict[str, Any]:
+    """A waiver in a list."""
+    return {
+        "waiver": row.waiver_id,
+        "code": row.code,
+        "subject": row.subject,
+        "owner": row.owner,
+        "by": row.by,
+        "reason": row.reason,
+        "ends": moment(row.expires_ms),
+        "ended": moment(row.ended_ms) if row.ended_ms is not None else None,
+    }
+
+
+def review_line(one: ReviewDue) -> dict[str, Any]:
+    """A review in a list."""
+    return {
+        "object": one.object,
+        "standing": one.standing.value,
+        "due": str(one.due),
+        "last": str(one.last) if one.last is not None else None,
+        "team": one.team,
+    }
 
 
 def request_document(session: Session, row: ChangeRequest, now_ms: int) -> dict[str, Any]:
