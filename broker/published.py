@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from schemas.registry import envelopes
 
@@ -23,7 +24,11 @@ class PublishedMap:
 
 def published_in(value: bytes | None) -> PublishedMap:
     """What a record of the topic says. Raises SchemaError."""
-    entry = envelopes().codec.decode(value or b"", envelopes().ids("solesource.map"))
+    return published_of(envelopes().codec.decode(value or b"", envelopes().ids("solesource.map")))
+
+
+def published_of(entry: Mapping[str, Any]) -> PublishedMap:
+    """What a decoded record of the topic says."""
     return PublishedMap(
         int(entry["version"]),
         str(entry["digest"]),

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from broker.governance.maps import compiled_once
+from broker.kafka.planning import compiled as compiled_of
 from broker.kafka.planning import planned
 from broker.published import PublishedMap
 from broker.store.engine import Engine, writing
@@ -55,7 +55,7 @@ def in_force(store: Engine, version: int = 1, **customer: Any) -> PublishedMap:
 
 
 def compiled(**customer: Any) -> OwnershipMap:
-    return compiled_once(published(**customer))
+    return compiled_of(published(**customer))
 
 
 NEW_OWNER = {"fields": {"credit_limit": {"system_of_record": "erp"}, "name": {"system_of_record": "erp"}}}

@@ -28,15 +28,19 @@ from broker.agents.learning import Learner
 from broker.agents.streams import Streams
 from broker.agents.ticks import TICK_EVERY_S, run_ticks
 from broker.clock import now_ms
+from broker.governance.reviewing import remind
+from broker.store.audit import Actor, deciding
 from broker.store.engine import Engine, clear_rebuilt, open_store, writing
-from broker.store.errors import StoreUnavailableError
+from broker.store.errors import StoreError, StoreUnavailableError
 from broker.store.levels import prune_windows
+from broker.store.signing import Signer
 from broker.store.trail import prune_trail
 from ownership.map import OwnershipMap
 from schemas.remote import RemoteRegistry
 
 HEALTHY_WITHIN_MS = 10_000
 FOLLOW_EVERY_S = 1.0
+REMIND_EVERY_S = 3600.0
 TRAIL_KEPT_MS = 30 * 86_400_000
 WINDOWS_KEPT_MS = 100 * 86_400_000
 """A quarter and some days: the quarterly review measures against it."""
@@ -56,6 +60,8 @@ class ControlSettings:
     evaluate_every_s: float = EVALUATE_EVERY_S
     registry: Callable[[], RemoteRegistry | None] = lambda: None
     """The company's schema registry, a client of its own at each call."""
+    signer: Callable[[], Signer] | None = None
+    """The key of the audit; None = stewards are not reminded of their reviews."""
 
 
 def run(settings: ControlSettings, *, rebuild: bool = False) -> None:
@@ -99,6 +105,8 @@ async def serve(
     )
     work.append(asyncio.create_task(evaluator.run(settings.evaluate_every_s)))
     work.append(asyncio.create_task(_keep_house(engine)))
+    if settings.signer is not None:
+        work.append(asyncio.create_task(_keep_reminding(engine, settings.signer)))
     registry = settings.registry()
     if registry is not None:
         learner = Learner(engine, settings.kafka, registry)
@@ -144,6 +152,22 @@ async def _keep_house(engine: Engine) -> None:
         with contextlib.suppress(StoreUnavailableError):  # the next hour does it
             await asyncio.to_thread(_prune, engine)
         await asyncio.sleep(3600)
+
+
+async def _keep_reminding(engine: Engine, signer_of: Callable[[], Signer]) -> None:
+    """Tell stewards of reviews that are due. A key that cannot be used is said, and nobody is told unaudited."""
+    while True:
+        try:
+            await asyncio.to_thread(_remind, engine, signer_of)
+        except StoreError as error:
+            telemetry.log("control.not_reminded", level="error", code=error.code)
+        await asyncio.sleep(REMIND_EVERY_S)
+
+
+def _remind(engine: Engine, signer_of: Callable[[], Signer]) -> None:
+    actor = Actor("control", "control", now_ms())
+    with deciding(engine, signer_of(), actor, "review.remind") as session:
+        remind(session, actor)
 
 
 def _prune(engine: Engine) -> None:

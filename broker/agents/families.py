@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from broker import telemetry, topics
+from broker.published import published_of
 from broker.store.cases import index_cases, index_proposals
 from broker.store.engine import Connection
 from broker.store.ledger import index_ledger
 from broker.store.levels import index_acknowledgements
 from broker.store.positions import record_gap
 from broker.store.trail import index_trail
+from broker.store.versions import index_versions
 from schemas.errors import SchemaError
 from schemas.registry import envelopes
 
@@ -48,6 +50,7 @@ def families(systems: Iterable[str]) -> list[Family]:
     """Everything that control indexes, for these systems."""
     names = sorted(systems)
     return [
+        Family("map", (topics.OWNERSHIP_MAP,), _write_versions),
         Family("quarantine", (topics.QUARANTINE,), _write_cases),
         Family("trail", (topics.TRAIL,), _write_trail),
         Family("ledger", (topics.LEDGER,), _write_ledger),
@@ -69,6 +72,10 @@ def _decoded(
             record_gap(connection, record.topic, record.partition, record.offset, record.offset + 1)
             place = f"{record.topic}/{record.partition}/{record.offset}"
             telemetry.log("indexer.unreadable", level="error", place=place, code=error.code)
+
+
+def _write_versions(connection: Connection, records: Sequence[LogRecord]) -> None:
+    index_versions(connection, (published_of(entry) for _, entry in _decoded(connection, records, "map")))
 
 
 def _write_cases(connection: Connection, records: Sequence[LogRecord]) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from broker.cli.governed import signer_of
 from broker.settings import Settings
 
 
@@ -51,6 +52,7 @@ def control(
             host=settings.host,
             port=settings.control_port,
             registry=settings.registry,
+            signer=lambda: signer_of(settings),
         ),
         rebuild=rebuild,
     )

@@ -10,7 +10,7 @@ from broker.kafka.planning import compiled
 from broker.published import PublishedMap
 from broker.rules import rules_of
 from broker.store.decided import Session
-from broker.store.versions import newest_version
+from broker.store.versions import newest_known, newest_version
 from ownership.map import OwnershipMap
 
 
@@ -22,22 +22,19 @@ class InForce:
     map: OwnershipMap
 
 
+_KNOWN: dict[tuple[int, str], InForce] = {}
+
+
 def in_force(session: Session) -> InForce:
     """The newest version that control has found on Kafka; version 0 where there is none."""
-    published = newest_version(session.connection())
-    return InForce(published, compiled_once(published))
-
-
-def compiled_once(published: PublishedMap) -> OwnershipMap:
-    """What a version says."""
-    key = (published.version, published.digest)
-    if key not in _KNOWN:
-        _KNOWN.clear()  # one map is in force; what it was before is looked at rarely
-        _KNOWN[key] = compiled(published)
-    return _KNOWN[key]
-
-
-_KNOWN: dict[tuple[int, str], OwnershipMap] = {}
+    key = newest_known(session.connection())
+    found = _KNOWN.get(key)
+    if found is None:
+        published = newest_version(session.connection())
+        found = InForce(published, compiled(published))
+        _KNOWN.clear()  # one map is in force; what was before is looked at rarely
+        _KNOWN[key] = found
+    return found
 
 
 def wanted_by(documents: Mapping[str, str], version: int) -> OwnershipMap:

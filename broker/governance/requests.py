@@ -62,6 +62,7 @@ def begun(actor: Actor, plan: Plan, plan_text: str, title: str, reason: str) -> 
         state=State.DRAFT,
         plan=plan_text,
         plan_hash=plan.hash,
+        asked="",
         base_version=plan.base_version,
         created_ms=actor.now_ms,
         state_ms=actor.now_ms,

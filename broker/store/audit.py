@@ -46,7 +46,13 @@ class Actor:
 
 def document_of(row: Governed) -> dict[str, Any]:
     """A row as the audit keeps it."""
-    return {column.key: getattr(row, column.key) for column in row.__mapper__.column_attrs}
+    told = {}
+    for attribute in row.__mapper__.column_attrs:
+        value = getattr(row, attribute.key)
+        if attribute.columns[0].info.get("digest"):
+            value = hashlib.sha256(value.encode()).hexdigest()
+        told[attribute.key] = value
+    return told
 
 
 def canonical(document: Any) -> str:

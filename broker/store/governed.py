@@ -52,9 +52,11 @@ class ChangeRequest(Counted, Governed):
     reason: Mapped[Prose]
     requester: Mapped[Name]
     state: Mapped[Name]
-    plan: Mapped[Prose]
-    """As its file has it."""
+    plan: Mapped[str] = mapped_column(Text, deferred=True, info={"digest": True})
+    """As its file has it. It may be long: lists do without it, and the audit keeps its digest."""
     plan_hash: Mapped[Name]
+    asked: Mapped[Prose]
+    """The teams that were asked, a line each."""
     base_version: Mapped[Moment]
     created_ms: Mapped[Moment]
     state_ms: Mapped[Moment]

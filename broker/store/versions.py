@@ -32,10 +32,11 @@ def newest_version(connection: Connection) -> PublishedMap:
     return PublishedMap() if found is None else _published(found)
 
 
-def newest_number(connection: Connection) -> int:
-    """Its number; 0 where none is indexed."""
-    found = select(map_versions.c.version).order_by(map_versions.c.version.desc()).limit(1)
-    return int(connection.scalar(found) or 0)
+def newest_known(connection: Connection) -> tuple[int, str]:
+    """Its number and digest, without its documents; (0, "") where none is indexed."""
+    query = select(map_versions.c.version, map_versions.c.digest)
+    found = connection.execute(query.order_by(map_versions.c.version.desc()).limit(1)).first()
+    return (0, "") if found is None else (int(found[0]), str(found[1]))
 
 
 def versions_known(connection: Connection, limit: int = 1000) -> list[PublishedMap]:

@@ -34,6 +34,7 @@ def request(name: str) -> ChangeRequest:
         state="draft",
         plan="{}",
         plan_hash="h",
+        asked="",
         base_version=1,
         created_ms=1,
         state_ms=1,

@@ -18,6 +18,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(512), nullable=False),
         sa.Column("plan", sa.Text, nullable=False),
         sa.Column("plan_hash", sa.String(512), nullable=False),
+        sa.Column("asked", sa.Text, nullable=False),
         sa.Column("base_version", sa.BigInteger, nullable=False),
         sa.Column("created_ms", sa.BigInteger, nullable=False),
         sa.Column("state_ms", sa.BigInteger, nullable=False),
