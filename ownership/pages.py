@@ -19,10 +19,15 @@ Meanings = Mapping[str, Mapping[str, str]]
 def pages(ownership_map: OwnershipMap, meanings: Meanings, told: str) -> dict[str, str]:
     """File name to Markdown: `index.md`, and a page for each object. `told`: which map this is, in words."""
     found = {"index.md": "\n".join(_index(ownership_map, told)) + "\n"}
-    for name, entry in sorted(ownership_map.objects.items()):
-        titles = {system: one.title for system, one in ownership_map.systems.items()}
-        found[f"{name}.md"] = "\n".join(_object(entry, meanings.get(name, {}), titles, told)) + "\n"
+    for name in sorted(ownership_map.objects):
+        found[f"{name}.md"] = page_of(ownership_map, name, meanings.get(name, {}), told)
     return found
+
+
+def page_of(ownership_map: OwnershipMap, name: str, meanings: Mapping[str, str], told: str) -> str:
+    """The page of one object."""
+    titles = {system: one.title for system, one in ownership_map.systems.items()}
+    return "\n".join(_object(ownership_map.objects[name], meanings, titles, told)) + "\n"
 
 
 def _index(ownership_map: OwnershipMap, told: str) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import re
 from enum import StrEnum
 from html import escape
 from pathlib import Path
@@ -10,22 +9,19 @@ from typing import Annotated
 
 import typer
 import yaml
-from markdown_it import MarkdownIt
 
 from broker import topics
 from broker.cli.files import settings_of, write
 from broker.cli.maps import Folder
 from broker.cli.output import show
 from broker.clock import today
-from broker.rules import Rules, rules_of
-from ownership.drawing import drawn
+from broker.governance.map_pages import html_of, meanings_of
+from broker.rules import rules_of
 from ownership.map import OwnershipMap
 from ownership.odcs import odcs_of
 from ownership.pages import matrix as matrix_of
 from ownership.pages import pages, which
 
-_MERMAID = re.compile(r"```mermaid\n.*?```\n", re.DOTALL)
-_PLACE = "DRAWING-OF-THE-OBJECT"
 _STYLE = """
 :root{--ink:#1c2430;--paper:#fff;--line:#c9d1da;--soft:#f2f5f8;--strong:#0b5cad}
 @media (prefers-color-scheme:dark){
@@ -59,7 +55,7 @@ def docs(
 ) -> None:
     """Write the map as pages: who owns what, who may read and write, how conflicts are settled, what is promised."""
     rules = rules_of(settings_of(folder).map_documents(), 0)
-    found = pages(rules.ownership_map, _meanings(rules), which(rules.ownership_map, today()))
+    found = pages(rules.ownership_map, meanings_of(rules), which(rules.ownership_map, today()))
     if form is Format.HTML:
         found = {
             name.replace(".md", ".html"): page(rules.ownership_map, name.removesuffix(".md"), text)
@@ -72,23 +68,11 @@ def docs(
     show({"pages": sorted(found)}, as_json=False, text=f"{len(found)} pages. Begin with {out / first}.")
 
 
-def _meanings(rules: Rules) -> dict[str, dict[str, str]]:
-    return {
-        name: {str(field["name"]): str(field.get("doc", "")) for field in reader.contract.schema["fields"]}
-        for name, reader in rules.readers.items()
-    }
-
-
 def page(ownership_map: OwnershipMap, name: str, text: str) -> str:
-    """A page in HTML: the Markdown of `name`, with its drawing in place of Mermaid's text."""
-    text = _MERMAID.sub(f"{_PLACE}\n", text)
-    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
-    body = re.sub(r'href="([a-z][a-z0-9_-]*)\.md"', r'href="\1.html"', body)
-    body = body.replace("<table>", '<div class="wide"><table>').replace("</table>", "</table></div>")
+    """A page in HTML that stands alone."""
+    body = html_of(ownership_map, name, text, lambda one: f"{one}.html")
     entry = ownership_map.objects.get(name)
     if entry is not None:
-        titles = {system: one.title for system, one in ownership_map.systems.items()}
-        body = body.replace(f"<p>{_PLACE}</p>", drawn(entry, titles))
         body = f'<p><a href="index.html">Who owns what</a></p>\n{body}'
     title = escape("Who owns what" if entry is None else entry.name)
     return (

@@ -17,6 +17,8 @@ from broker.agents.sender import KafkaSender
 from broker.console.api import Api
 from broker.console.decisions import Sender
 from broker.console.governed_api import GovernedApi
+from broker.console.governed_pages import GovernedPages
+from broker.console.governed_views import GovernedViews
 from broker.console.governing import Governing
 from broker.console.guard import Guard
 from broker.console.live import Live
@@ -58,18 +60,20 @@ def make_app(settings: ConsoleSettings, engine: Engine, sender: Sender | None = 
         lifespan=lifespan,
         debug=False,
     )
+    governing = Governing(engine, read_signer(settings.audit_key, settings.anchors))
+    governed = GovernedViews(governing)
     app.state.live = live
     app.router.routes.extend(
         [
             *SigningIn(settings, users, sessions).routes(),
-            *Pages(engine, views, outlet).routes(),
+            *Pages(engine, views, outlet, governed).routes(),
+            *GovernedPages(governing, governed).routes(),
             *Api(engine, views, outlet).routes(),
             *live.routes(),
             Route("/static/{name}", static_file, methods=["GET"]),
             Route("/healthz", _health, methods=["GET"]),
         ]
     )
-    governing = Governing(engine, read_signer(settings.audit_key, settings.anchors))
     app.include_router(GovernedApi(governing).router())
     for kind, tell in PROBLEMS.items():
         app.add_exception_handler(kind, _answer(tell))

@@ -12,6 +12,7 @@ from broker.clock import now_ms
 from broker.console.decisions import Sender, decide, new_command_id
 from broker.console.errors import ConsoleError, NotFoundError
 from broker.console.forms import checked_form, note_of
+from broker.console.governed_views import GovernedViews
 from broker.console.rendering import page
 from broker.console.views import Views
 from broker.store.cases import CaseFilter
@@ -46,7 +47,8 @@ def before_of(request: Request) -> tuple[int, str] | None:
 class Pages:
     """The routes for people."""
 
-    def __init__(self, engine: Engine, views: Views, sender: Sender) -> None:
+    def __init__(self, engine: Engine, views: Views, sender: Sender, governed: GovernedViews) -> None:
+        self._governed = governed
         self._engine = engine
         self._views = views
         self._sender = sender
@@ -64,7 +66,8 @@ class Pages:
 
     async def today(self, request: Request) -> Response:
         """One sentence per sync, worst first; then the account and the latencies."""
-        return page(request, "today.html", **await run_in_threadpool(self._views.today))
+        missed = await run_in_threadpool(self._governed.reviews_missed)
+        return page(request, "today.html", missed=missed, **await run_in_threadpool(self._views.today))
 
     async def review(self, request: Request) -> Response:
         """What waits for a person."""

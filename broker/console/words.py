@@ -174,3 +174,30 @@ def key_text(key: bytes) -> str:
     except UnicodeDecodeError:
         return f"(not text: {key[:24].hex()})"
     return text or "(without an id)"
+
+
+_REVIEWS = {"done": "✓ reviewed", "soon": "○ soon", "overdue": "! overdue", "escalated": "‼ long overdue"}
+_REQUESTS = {
+    "draft": ("○ draft", "blue"),
+    "proposed": ("? waits for approval", "orange"),
+    "approved": ("✓ approved", "green"),
+    "scheduled": ("⏲ takes force later", "blue"),
+    "effective": ("● in force", "green"),
+    "superseded": ("– replaced by a later version", "purple"),
+    "rolled_back": ("↩ taken back", "purple"),
+}
+
+
+def review_word(standing: str) -> str:
+    """Where a review stands, with its mark."""
+    return _REVIEWS[standing]
+
+
+def request_word(state: str) -> str:
+    """Where a change request stands, with its mark."""
+    return _REQUESTS[state][0]
+
+
+def request_tone(state: str) -> str:
+    """The tone of its badge."""
+    return _REQUESTS[state][1]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
+from broker.governance.map_pages import meanings_of
 from broker.kafka.planning import compiled
 from broker.published import PublishedMap
 from broker.rules import rules_of
@@ -20,6 +21,8 @@ class InForce:
 
     published: PublishedMap
     map: OwnershipMap
+    meanings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Object to its fields, each with what its contract says that it is."""
 
 
 _KNOWN: dict[tuple[int, str], InForce] = {}
@@ -31,10 +34,17 @@ def in_force(session: Session) -> InForce:
     found = _KNOWN.get(key)
     if found is None:
         published = newest_version(session.connection())
-        found = InForce(published, compiled(published))
+        found = _compiled(published)
         _KNOWN.clear()  # one map is in force; what was before is looked at rarely
         _KNOWN[key] = found
     return found
+
+
+def _compiled(published: PublishedMap) -> InForce:
+    if not published.version:
+        return InForce(published, compiled(published))
+    rules = rules_of(published.documents, published.version)
+    return InForce(published, rules.ownership_map, meanings_of(rules))
 
 
 def wanted_by(documents: Mapping[str, str], version: int) -> OwnershipMap:

@@ -90,11 +90,10 @@ def propose(session: Session, actor: Actor, row: ChangeRequest) -> None:
             "request.warnings", detail, "Mend the files, or have each waived by whoever answers for it."
         )
     take(actor, row, Step.PROPOSE)
-    for demand in terms(now, plan).demands:
-        if demand.team:
-            tell(
-                session, actor, demand.team, f"request:{row.request_id}", f"{row.requester} asks: {row.title}"
-            )
+    teams = [demand.team for demand in terms(now, plan).demands if demand.team]
+    row.asked = "\n".join(teams)
+    for team in teams:
+        tell(session, actor, team, f"request:{row.request_id}", f"{row.requester} asks: {row.title}")
 
 
 def approve(session: Session, actor: Actor, row: ChangeRequest, note: str) -> tuple[str, ...]:

@@ -283,7 +283,8 @@ def test_a_request_counts_its_revisions(store: Engine, signer: Signer) -> None:
     with deciding(store, signer, Actor("ana", "cli", 1), "request.draft") as session:
         session.add(
             ChangeRequest(
-                request_id="cr-1", title="t", reason="r", requester="ana", state="draft", plan="{}", plan_hash="h", asked="",
+                request_id="cr-1", title="t", reason="r", requester="ana", state="draft", plan="{}", plan_hash="h",
+                asked="",
                 base_version=1, created_ms=1, state_ms=1,
             )
         )  # fmt: skip

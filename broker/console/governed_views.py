@@ -1,0 +1,270 @@
+"""What the pages Ownership and Approvals show, gathered and put into words; of HTML only the map's own pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from broker.clock import now_ms
+from broker.console.errors import NotFoundError
+from broker.console.governing import Governing
+from broker.governance import requests, reviewing
+from broker.governance.evidence import evidence_at
+from broker.governance.map_pages import html_of
+from broker.governance.maps import InForce, in_force
+from broker.governance.words import request_document, request_line, review_line, waiver_line
+from broker.store.decided import (
+    Session,
+    notices_for,
+    requests_in,
+    requests_page,
+    waivers_at,
+)
+from broker.store.governed import ChangeRequest
+from broker.store.versions import versions_known
+from ownership.approval import teams_of
+from ownership.changed import labelled, moment
+from ownership.going_live import missing, standings
+from ownership.lifecycle import WAITING, State
+from ownership.map import ObjectMap, OwnershipMap
+from ownership.pages import page_of
+from ownership.reviews import ReviewDue, Standing
+
+PAGE_LENGTH = 100
+HISTORY_LENGTH = 20
+
+
+class GovernedViews:
+    """Facts for the pages."""
+
+    def __init__(self, governing: Governing) -> None:
+        self._governing = governing
+
+    def ownership(self, search: str, page: int) -> dict[str, Any]:
+        """Every object, by name: what it is, who owns it, who answers for it, whether its review is due."""
+        with self._governing.looking() as session:
+            now = in_force(session)
+            due = {one.object: one for one in reviewing.reviews(session, now_ms())}
+        wanted = search.strip().lower()
+        found = [e for n, e in sorted(now.map.objects.items()) if wanted in f"{n} {e.description}".lower()]
+        shown = found[page * PAGE_LENGTH : (page + 1) * PAGE_LENGTH]
+        return {
+            "told": told(now),
+            "search": search,
+            "total": len(found),
+            "page": page,
+            "more": len(found) > (page + 1) * PAGE_LENGTH,
+            "objects": [_object_line(now.map, entry, due[entry.name]) for entry in shown],
+            "systems": [one for _, one in sorted(now.map.systems.items())] if not wanted else [],
+        }
+
+    def object(self, name: str, person: str) -> dict[str, Any]:
+        """One object in words, with what is asked for it, what was changed of it, and where its connections stand."""
+        at_ms = now_ms()
+        with self._governing.looking() as session:
+            now = in_force(session)
+            entry = _entry(now, name)
+            (due,) = [one for one in reviewing.reviews(session, at_ms) if one.object == name]
+            text = page_of(now.map, name, now.meanings.get(name, {}), told(now))
+            return {
+                "name": name,
+                "description": entry.description,
+                "body": html_of(now.map, name, text.partition("\n")[2], object_address),
+                "review": review_line(due),
+                "tone": TONES[due.standing],
+                "connections": _connections(session, now.map, name, at_ms),
+                "asked": [request_line(row) for row in _about(session, name)],
+                "history": _history(session, entry),
+                "waivers": [
+                    waiver_line(w) for w in waivers_at(session, at_ms) if w.subject.split(" ")[0] == name
+                ],
+                "speaks": entry.steward_team in teams_of(now.map, person),
+            }
+
+    def system(self, name: str) -> dict[str, Any]:
+        """One system: what it owns and what it reads, object by object."""
+        with self._governing.looking() as session:
+            now = in_force(session)
+        if name not in now.map.systems:
+            msg = "There is no such system in the ownership map."
+            raise NotFoundError(msg, "See Ownership.")
+        found = [(one, _owned(e, name), _read(e, name)) for one, e in sorted(now.map.objects.items())]
+        rows = [{"object": one, "owns": owns, "reads": reads} for one, owns, reads in found if owns or reads]
+        return {"told": told(now), "system": now.map.systems[name], "rows": rows}
+
+    def approvals(self, person: str) -> dict[str, Any]:
+        """What waits for this person, what else is asked for, what is due, and what they were told."""
+        at_ms = now_ms()
+        with self._governing.looking() as session:
+            now = in_force(session)
+            teams = teams_of(now.map, person)
+            waiting = requests_in(session, *WAITING)
+            for_me = [row for row in waiting if _waits_for(row, person, teams)]
+            others = [row for row in waiting if row not in for_me]
+            drafts = [row for row in requests_in(session, State.DRAFT) if row.requester == person]
+            due = [one for one in reviewing.reviews(session, at_ms) if one.standing is not Standing.DONE]
+            return {
+                "teams": sorted(teams),
+                "for_me": [request_line(row) for row in for_me],
+                "others": [request_line(row) for row in others],
+                "drafts": [request_line(row) for row in drafts],
+                "ended": [request_line(row) for row in _ended(session)],
+                "reviews": [review_line(one) | {"tone": TONES[one.standing]} for one in due[:PAGE_LENGTH]],
+                "waivers": [waiver_line(row) for row in waivers_at(session, at_ms)[:PAGE_LENGTH]],
+                "notices": [
+                    {"text": one.text, "at_ms": one.at_ms, "address": _address_of(one.subject)}
+                    for one in notices_for(session, [*teams, person], 20)
+                ],
+            }
+
+    def request(self, request_id: str, person: str) -> dict[str, Any]:
+        """One change request, and what this person may do with it."""
+        at_ms = now_ms()
+        with self._governing.looking() as session:
+            row = requests.found(session, request_id)
+            document = request_document(session, row, at_ms)
+            teams = teams_of(in_force(session).map, person)
+            mine = row.requester == person
+            agreed = any(one["by"] == person for one in document["agreed"])
+            state = State(row.state)
+            return {
+                "asked_for": document,
+                "bars": _bars(document["replay"]),
+                "may_approve": state is State.PROPOSED and not mine and bool(teams) and not agreed,
+                "may_return": state in WAITING and not mine and bool(teams),
+                "may_propose": state is State.DRAFT and mine,
+                "may_withdraw": state in WAITING and mine,
+            }
+
+    def reviews_missed(self) -> list[ReviewDue]:
+        """Reviews that are overdue: for Today."""
+        late = (Standing.OVERDUE, Standing.ESCALATED)
+        with self._governing.looking() as session:
+            return [one for one in reviewing.reviews(session, now_ms()) if one.standing in late]
+
+
+TONES = {
+    Standing.DONE: "green",
+    Standing.SOON: "blue",
+    Standing.OVERDUE: "orange",
+    Standing.ESCALATED: "red",
+}
+
+
+def told(now: InForce) -> str:
+    """Which map this is."""
+    if not now.published.version:
+        return "There is no map in force yet."
+    return (
+        f"By version {now.published.version} of the map, in force since {moment(now.published.published_ms)}."
+    )
+
+
+def object_address(name: str) -> str:
+    """Where the page of an object is."""
+    return f"/ownership/objects/{name}"
+
+
+def _address_of(subject: str) -> str:
+    kind, _, name = subject.partition(":")
+    return f"/approvals/{name}" if kind == "request" else object_address(name)
+
+
+def _entry(now: InForce, name: str) -> ObjectMap:
+    if name not in now.map.objects:
+        msg = "There is no such object in the ownership map."
+        raise NotFoundError(msg, "See Ownership.")
+    return now.map.objects[name]
+
+
+def _object_line(ownership_map: OwnershipMap, entry: ObjectMap, due: ReviewDue) -> dict[str, Any]:
+    owners = sorted({*entry.owners.values()})
+    return {
+        "name": entry.name,
+        "description": entry.description,
+        "owners": [{"name": one, "title": ownership_map.systems[one].title} for one in owners],
+        "unowned": len(entry.fields) - len(entry.owners),
+        "team": entry.steward_team,
+        "review": review_line(due),
+        "tone": TONES[due.standing],
+    }
+
+
+def _owned(entry: ObjectMap, system: str) -> str:
+    names = [name for name in entry.fields if entry.owner_of(name) == system]
+    return labelled(entry, names) if names else ""
+
+
+def _read(entry: ObjectMap, system: str) -> str:
+    names = [name for name in entry.fields if system in entry.readers_of(name)]
+    if len(names) == len(entry.fields):
+        return "whole records"
+    return labelled(entry, names) if names else ""
+
+
+def _connections(
+    session: Session, ownership_map: OwnershipMap, name: str, at_ms: int
+) -> list[dict[str, Any]]:
+    evidence = evidence_at(session, at_ms)
+    return [
+        {
+            "source": ownership_map.systems[one.source].title,
+            "sink": ownership_map.systems[one.sink].title,
+            "standing": standing.value,
+            "missing": [lack.words for lack in missing(ownership_map, one, evidence)],
+        }
+        for one, standing in standings(ownership_map).items()
+        if one.object == name
+    ]
+
+
+def _about(session: Session, name: str) -> list[ChangeRequest]:
+    rows = requests_in(session, *WAITING)
+    return [row for row in rows if any(c.object == name for c in requests.plan_of(row).changes)]
+
+
+def _history(session: Session, entry: ObjectMap) -> list[dict[str, Any]]:
+    """Versions in which the object's file reads otherwise than before, newest first, with what was asked for."""
+    versions = versions_known(session.connection(), HISTORY_LENGTH * 5)
+    became = {row.map_version: row for row in _in_force_once(session)}
+    found = []
+    for before, one in zip([None, *versions], versions, strict=False):
+        was = before.documents.get(entry.file) if before is not None else None
+        if one.documents.get(entry.file) != was:
+            row = became.get(one.version)
+            found.append(
+                {
+                    "version": one.version,
+                    "at_ms": one.published_ms,
+                    "by": one.by,
+                    "request": request_line(row) if row is not None else None,
+                    "changes": _changes_of(row, entry.name),
+                }
+            )
+    return list(reversed(found))[:HISTORY_LENGTH]
+
+
+def _changes_of(row: ChangeRequest | None, name: str) -> list[str]:
+    return [c.words for c in requests.plan_of(row).changes if c.object == name] if row is not None else []
+
+
+def _in_force_once(session: Session) -> Iterable[ChangeRequest]:
+    return requests_in(session, State.EFFECTIVE, State.SUPERSEDED, State.ROLLED_BACK)
+
+
+def _waits_for(row: ChangeRequest, person: str, teams: frozenset[str]) -> bool:
+    return row.state == State.PROPOSED and row.requester != person and bool(teams & {*row.asked.split("\n")})
+
+
+def _ended(session: Session) -> list[ChangeRequest]:
+    over = (State.EFFECTIVE, State.SUPERSEDED, State.ROLLED_BACK)
+    return [row for row in requests_page(session, state=None, before=None, limit=200) if row.state in over][
+        :20
+    ]
+
+
+def _bars(replay: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """What would flip, each with its share of the largest, for a drawing."""
+    flips = (replay or {}).get("flips", [])
+    most = max((flip["count"] for flip in flips), default=1)
+    return [flip | {"share": round(100 * flip["count"] / most)} for flip in flips[:PAGE_LENGTH]]
