@@ -68,10 +68,12 @@ def plan(before: PublishedMap | None = None, **customer: Any) -> Plan:
     return planned(before or published(), documents(**customer))
 
 
-def with_replay(made: Plan, judged: int = 1000, flips: int = 0, at_ms: int = T0) -> Plan:
+def with_replay(
+    made: Plan, judged: int = 1000, flips: int = 0, at_ms: int = T0, fields: str = "name"
+) -> Plan:
     found = [
         PlannedFlip(
-            object="customer", system="crm", fields="name", before="accepted", after="held", count=flips
+            object="customer", system="crm", fields=fields, before="accepted", after="held", count=flips
         )
     ]
     return replayed(

@@ -65,7 +65,9 @@ def govern(engine: Engine, settings: ConsoleSettings) -> dict[str, str]:
         taking_force.applied(session, office.actor, requests.found(session, old), 2)
     change = LONG_AGO | OTHER_WORDS
     asked = office.draft(
-        with_replay(plan(now, **change | EMAIL_TOO), judged=120_000, flips=1_187, at_ms=now_ms()),
+        with_replay(
+            plan(now, **change | EMAIL_TOO), judged=120_000, flips=1_187, at_ms=now_ms(), fields="email"
+        ),
         "E-mail addresses come from the ERP",
         reason="Finance corrects them when invoices bounce; sales never does.",
     )

@@ -32,16 +32,20 @@ def make() -> None:
 @audit.command()
 def verify(
     public: Annotated[
-        Path | None, typer.Option("--key", help="The public half of the key, as you kept it.")
+        list[Path] | None,
+        typer.Option("--key", help="A public half that you kept; one for each that signed."),
     ] = None,
-    anchors: Annotated[Path | None, typer.Option(help="The file of signatures, as you kept it.")] = None,
+    anchors: Annotated[
+        list[Path] | None, typer.Option(help="A file of signatures that you kept; one for each machine.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Find whatever was edited, deleted, inserted or cut off; exit status 2 when something was."""
     settings = Settings()
-    key = read_public(public or public_path(settings.audit_key_path))
+    keys = [read_public(path) for path in public or [public_path(settings.audit_key_path)]]
+    heads = (head for path in anchors or [settings.anchors_path] for head in read_anchors(path))
     with reading(engine_of(settings.store_url)) as connection:
-        found = verified(connection, key, read_anchors(anchors or settings.anchors_path))
+        found = verified(connection, keys, heads)
     counted = (
         f"{found.entries} entries, {found.rows} rows, {found.signatures} signatures, {found.anchors} of them kept "
         "outside the database"

@@ -18,6 +18,15 @@ from ownership.going_live import Missing, going_live, missing
 from ownership.lifecycle import State, Step, StepRefused
 from ownership.plan import Plan, written
 
+STANDS = {
+    State.DRAFT: "it is a draft: nobody was asked yet",
+    State.PROPOSED: "it waits for approval",
+    State.EFFECTIVE: "it is in force",
+    State.SUPERSEDED: "a later version took its place",
+    State.ROLLED_BACK: "the map went back to a version before it",
+}
+"""Why a request that is not approved cannot take force."""
+
 
 def hindrances(session: Session, row: ChangeRequest, now_ms: int) -> list[str]:
     """Everything that keeps a request from taking force now, a sentence each; the production gate included."""
@@ -27,7 +36,7 @@ def hindrances(session: Session, row: ChangeRequest, now_ms: int) -> list[str]:
     said = (
         []
         if state in (State.APPROVED, State.SCHEDULED)
-        else [f"it is {state}", *lacking(asked, agreements(session, row))]
+        else [STANDS[state], *lacking(asked, agreements(session, row))]
     )
     if (now.published.version, now.published.digest) != (plan.base_version, plan.base_digest):
         said.append(

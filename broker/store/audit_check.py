@@ -43,8 +43,8 @@ class Verified:
     found: tuple[Tampering, ...]
 
 
-def verify(connection: Connection, key: Ed25519PublicKey, anchors: Iterable[Head]) -> Verified:
-    """Look at all of it, in the one consistent view that a connection has."""
+def verify(connection: Connection, keys: Sequence[Ed25519PublicKey], anchors: Iterable[Head]) -> Verified:
+    """Look at all of it, in the one consistent view that a connection has; `keys`: of all that have signed."""
     with Session(connection) as session:
         entries = session.scalars(select(AuditEntry).order_by(AuditEntry.sequence)).all()
         checkpoints = session.scalars(select(Checkpoint).order_by(Checkpoint.sequence)).all()
@@ -53,8 +53,8 @@ def verify(connection: Connection, key: Ed25519PublicKey, anchors: Iterable[Head
         digests = {entry.sequence: bytes(entry.digest) for entry in entries}
         found = [
             *_chain(entries),
-            *_signatures(checkpoints, digests, key),
-            *_anchors(outside, digests, key),
+            *_signatures(checkpoints, digests, keys),
+            *_anchors(outside, digests, keys),
             *_rows(entries, rows),
         ]
     counted = sum(len(some) for some in rows.values())
@@ -80,12 +80,12 @@ def _chain(entries: Sequence[AuditEntry]) -> Iterator[Tampering]:
 
 
 def _signatures(
-    checkpoints: Sequence[Checkpoint], digests: dict[int, bytes], key: Ed25519PublicKey
+    checkpoints: Sequence[Checkpoint], digests: dict[int, bytes], keys: Sequence[Ed25519PublicKey]
 ) -> Iterator[Tampering]:
     for one in checkpoints:
         where = f"audit_checkpoints {one.sequence}"
-        if not fits(key, Head(one.sequence, bytes(one.digest), bytes(one.signature))):
-            yield Tampering("audit.signature", where, "its signature was not made by this key")
+        if not fits(keys, Head(one.sequence, bytes(one.digest), bytes(one.signature))):
+            yield Tampering("audit.signature", where, "its signature was made by none of these keys")
         if digests.get(one.sequence) != bytes(one.digest):
             yield Tampering("audit.signed_otherwise", where, "what it signed is not what the audit says")
     last, signed = max(digests, default=0), max((one.sequence for one in checkpoints), default=0)
@@ -94,12 +94,12 @@ def _signatures(
 
 
 def _anchors(
-    outside: Sequence[Head], digests: dict[int, bytes], key: Ed25519PublicKey
+    outside: Sequence[Head], digests: dict[int, bytes], keys: Sequence[Ed25519PublicKey]
 ) -> Iterator[Tampering]:
     for head in outside:
         where = f"anchor {head.sequence}"
-        if not fits(key, head):
-            yield Tampering("audit.anchor", where, "its signature was not made by this key")
+        if not fits(keys, head):
+            yield Tampering("audit.anchor", where, "its signature was made by none of these keys")
         elif head.sequence not in digests:
             yield Tampering(
                 "audit.cut", where, f"the audit ends with {max(digests, default=0)}: its end was cut off"

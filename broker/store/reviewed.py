@@ -55,7 +55,8 @@ def held_between(connection: Connection, objects: Sequence[str], from_ms: int, t
         .group_by(*keys)
         .order_by(cases.c.object, count.desc(), cases.c.system, cases.c.reason)
     )
-    return [HeldCount(*row[:3], int(row[3])) for row in connection.execute(query)]
+    rows = connection.execute(query)
+    return [HeldCount(name, system, reason, int(held)) for name, system, reason, held in rows]
 
 
 def waiting_at(
@@ -91,7 +92,7 @@ def delivered_between(
     )
     found: dict[tuple[str, str], Window] = {}
     for row in connection.execute(query):
-        found.setdefault((row.object, row.system), Window(row.minute_ms)).include(row._mapping)
+        found.setdefault((row.object, row.system), Window(row.minute_ms)).include(row._asdict())
     return found
 
 

@@ -6,10 +6,12 @@ only grows, best on another machine's disk; the end of the audit is compared wit
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,26 +102,29 @@ def fingerprint(key: Ed25519PublicKey) -> str:
     return hashlib.sha256(key.public_bytes(Encoding.Raw, PublicFormat.Raw)).hexdigest()[:16]
 
 
-def fits(key: Ed25519PublicKey, head: Head) -> bool:
-    """Whether a signature was made by this key under this head."""
-    try:
-        key.verify(head.signature, signed_text(head.sequence, head.digest))
-    except InvalidSignature:
-        return False
-    return True
+def fits(keys: Sequence[Ed25519PublicKey], head: Head) -> bool:
+    """Whether a signature was made by one of these keys under this head."""
+    for key in keys:
+        with contextlib.suppress(InvalidSignature):
+            key.verify(head.signature, signed_text(head.sequence, head.digest))
+            return True
+    return False
 
 
 def make_key(path: Path) -> Ed25519PublicKey:
     """Make a key where there is none; only its owner may read it. The public half lies beside it."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = Ed25519PrivateKey.generate()
+    place, draft = tempfile.mkstemp(dir=path.parent, prefix=".key-")  # readable by its owner alone
+    with os.fdopen(place, "wb") as file:
+        file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     try:
-        place = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        os.link(draft, path)  # whole or not at all, and never over another one
     except FileExistsError as error:
         msg = f"there is a key in {path} already"
         raise AuditKeyError(msg, "Keep it: what it signed is verified with it.") from error
-    with os.fdopen(place, "wb") as file:
-        file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    finally:
+        Path(draft).unlink()
     public = key.public_key()
     public_path(path).write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     return public
@@ -133,7 +138,8 @@ def public_path(path: Path) -> Path:
 def read_signer(path: Path, anchors: Path) -> Signer:
     """The key of a file; made where there is none. Raises AuditKeyError."""
     if not path.exists():
-        make_key(path)
+        with contextlib.suppress(AuditKeyError):  # another process of this machine was quicker
+            make_key(path)
     try:
         key = load_pem_private_key(path.read_bytes(), None)
     except (OSError, ValueError, TypeError) as error:

@@ -19,6 +19,7 @@ import uvicorn
 
 from broker.clock import now_ms
 from broker.console.app import ConsoleServer
+from broker.console.settings import ConsoleSettings
 from broker.console.users import make_login_link
 from broker.embedded.files import free_port
 from broker.store.cases import index_cases
@@ -55,6 +56,7 @@ class Running:
     engine: Engine
     users: Path
     server: ConsoleServer
+    settings: ConsoleSettings
 
     def link(self) -> str:
         return make_login_link(self.users, "ana", self.base)
@@ -75,7 +77,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
     stop = threading.Event()
     keeper = threading.Thread(target=_keep_evaluating, args=(engine, stop), daemon=True)
     keeper.start()
-    yield Running(f"http://127.0.0.1:{port}", engine, settings.users_file, server)
+    yield Running(f"http://127.0.0.1:{port}", engine, settings.users_file, server, settings)
     stop.set()
     keeper.join(5)
     server.should_exit = True

@@ -46,7 +46,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(estate: Estate, *arguments: str) -> Result:
-    environment = {**estate.environment(), "SOLESOURCE_CREDENTIALS_FILE": str(estate.all_credentials())}
+    # Who must approve is asked in test_governing.py.
+    environment = estate.environment(SOLESOURCE_APPROVALS="off")
+    environment |= {"SOLESOURCE_CREDENTIALS_FILE": str(estate.all_credentials())}
     return CliRunner().invoke(app, list(arguments), env=environment, catch_exceptions=True)
 
 

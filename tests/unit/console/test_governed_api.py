@@ -91,7 +91,7 @@ def test_a_request_goes_its_way(programs: Any) -> None:
     settings = programs.desk.settings
     with reading(programs.desk.engine) as connection:
         found = verify(
-            connection, read_public(public_path(settings.audit_key)), read_anchors(settings.anchors)
+            connection, [read_public(public_path(settings.audit_key))], read_anchors(settings.anchors)
         )
     assert found.found == () and found.entries > 8
     entries = programs("vic").get(f"{API}/audit?limit=3").json()

@@ -112,7 +112,7 @@ def test_a_steward_approves_after_reading_what_would_flip(office: Any) -> None:
     assert "✓ approved" in text and "it stays in sight until" in text
     with reading(desk.engine) as connection:
         key = read_public(public_path(desk.settings.audit_key))
-        assert verify(connection, key, read_anchors(desk.settings.anchors)).found == ()
+        assert verify(connection, [key], read_anchors(desk.settings.anchors)).found == ()
 
 
 def test_a_requester_is_not_offered_to_approve_and_cannot(office: Any) -> None:

@@ -93,7 +93,7 @@ def test_from_draft_to_force(store: Engine, acting: Acting, signer: Signer) -> N
         assert "sales-operations" in str(document["agreed"]) and "Names to the ERP" in request_text(document)
     key = read_public(public_path(signer.anchors.parent / "key.pem"))
     with reading(store) as connection:
-        assert verify(connection, key, read_anchors(signer.anchors)).found == ()
+        assert verify(connection, [key], read_anchors(signer.anchors)).found == ()
 
 
 def test_the_requester_never_approves_and_strangers_do_not_count(acting: Acting) -> None:

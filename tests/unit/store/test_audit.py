@@ -36,7 +36,7 @@ def signer(tmp_path: Path) -> Signer:
 def checked(store: Engine, signer: Signer) -> Verified:
     key = read_public(public_path(signer.anchors.parent / "key.pem"))
     with reading(store) as connection:
-        return verify(connection, key, read_anchors(signer.anchors))
+        return verify(connection, [key], read_anchors(signer.anchors))
 
 
 def waiver(number: int) -> Waiver:
@@ -144,6 +144,22 @@ def test_keys(tmp_path: Path) -> None:
     signer.anchors.write_text("{}\n")
     with pytest.raises(AnchorsError, match="a:1"):
         list(read_anchors(signer.anchors))
+
+
+def test_several_keys_and_files_of_signatures(store: Engine, tmp_path: Path) -> None:
+    """A command on one machine and the console on another: each has its key and its file."""
+    signers = [read_signer(tmp_path / name / "key.pem", tmp_path / name / "anchors") for name in ("a", "b")]
+    for number in range(6):
+        with deciding(store, signers[number % 2], Actor("ana", "cli", number), "x") as session:
+            session.add(waiver(number))
+    keys = [read_public(public_path(tmp_path / name / "key.pem")) for name in ("a", "b")]
+    heads = [head for signer in signers for head in read_anchors(signer.anchors)]
+    with reading(store) as connection:
+        assert verify(connection, keys, heads).found == ()
+        assert {one.code for one in verify(connection, keys[:1], heads).found} == {
+            "audit.signature",
+            "audit.anchor",
+        }
 
 
 Tamper = Callable[[Connection, random.Random], str]
@@ -259,7 +275,7 @@ def test_two_hundred_tamperings_are_all_found(store: Engine, signer: Signer, tmp
         way = WAYS[number % len(WAYS)]
         with store.connect() as connection:  # rolled back when it is closed
             what = way(connection, chance)
-            if not verify(connection, key, anchors).found:
+            if not verify(connection, [key], anchors).found:
                 missed.append(what)
             ways.add(way.__name__)
     assert missed == []

@@ -1,0 +1,156 @@
+"""A plan on its way through people into force, on a real Kafka: asked, approved, applied, judged by, audited."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from broker.cli.output import CommandRefused
+from broker.cli.root import app
+from broker.kafka.estate import newest_map
+from ownership.lifecycle import StepRefused
+from tests.estate import MAP_DIR, Estate, estate_of
+from tests.governed_map import TEAMS
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def estate(tmp_path: Path) -> Iterator[Estate]:
+    yield from estate_of(tmp_path)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The demo's map, with teams and clearances."""
+    made = Path(shutil.copytree(MAP_DIR, tmp_path / "map"))
+    systems = yaml.safe_load((made / "systems.yaml").read_text())
+    systems["systems"]["crm"]["cleared"] = ["pii"]
+    (made / "systems.yaml").write_text(yaml.safe_dump(systems | {"teams": TEAMS}))
+    return made
+
+
+def run(estate: Estate, *arguments: str) -> Result:
+    environment = estate.environment(SOLESOURCE_HOME=str(estate.home / "governed"))
+    environment |= {
+        "SOLESOURCE_CREDENTIALS_FILE": str(estate.all_credentials()),
+        "SOLESOURCE_DATABASE_URL": "",
+    }
+    return CliRunner().invoke(app, list(arguments), env=environment, catch_exceptions=True)
+
+
+def said(estate: Estate, *arguments: str) -> str:
+    found = run(estate, *arguments)
+    assert found.exit_code == 0, (arguments, found.output, found.exception)
+    return found.stdout
+
+
+def plan_file(estate: Estate, folder: Path, *more: str) -> str:
+    out = estate.home / f"{len(list(estate.home.glob('plan-*')))}-plan.json"
+    said(estate, "map", "plan", str(folder), "--out", str(out), *more)
+    return str(out)
+
+
+def edit(folder: Path, old: str, new: str) -> None:
+    path = folder / "customer.yaml"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+def test_from_a_plan_to_the_map_in_force(estate: Estate, folder: Path) -> None:
+    estate.start_gate()
+    glass = plan_file(estate, folder)
+    refused = run(estate, "map", "apply", glass, "--by", "pat")
+    assert isinstance(refused.exception, CommandRefused) and "[map.not_approved]" in str(refused.exception)
+    assert newest_map(estate.access("control")).version == 1
+    why = "There are no teams yet that could approve."
+    assert "Version 2" in said(estate, "map", "apply", glass, "--by", "pat", "--without-approval", why)
+
+    estate.send("crm", "C-1", {"name": "Ada", "phone": "1"})
+    estate.settle(1)
+    limit, name_too = "  credit_limit: {system_of_record: erp}", "\n  name: {system_of_record: erp}"
+    edit(folder, limit, limit + name_too)
+    plan = plan_file(estate, folder, "--replay", "1d")
+    words = ["--title", "Names from the ERP", "--reason", "It knows them better."]
+    name = json.loads(said(estate, "request", "draft", plan, "--by", "rita", *words, "--json"))["request"]
+    said(estate, "request", "propose", name, "--by", "rita")
+    own = run(estate, "request", "approve", name, "--by", "rita")
+    assert isinstance(own.exception, StepRefused) and "[request.own]" in str(own.exception)
+    # Every one of one replayed change comes out otherwise: it reaches as far as can be.
+    for person in ("ana", "pat"):
+        assert "people have agreed" in said(estate, "request", "approve", name, "--by", person)
+    text = said(estate, "request", "approve", name, "--by", "fay", "--note", "Checked.")
+    assert "it stays in sight until" in text and "Its reach is far" in text
+    soon = run(estate, "request", "apply", name, "--by", "rita")
+    assert isinstance(soon.exception, StepRefused) and "[request.not_ready]" in str(soon.exception)
+    assert newest_map(estate.access("control")).version == 2
+    said(estate, "request", "return", name, "--by", "ana", "--why", "Only what the invoice needs.")
+
+    edit(folder, name_too, "")
+    edit(folder, "finance decides on credit limits", "finance decides on money")
+    plan = plan_file(estate, folder)
+    said(estate, "request", "revise", name, plan, "--by", "rita")
+    said(estate, "request", "propose", name, "--by", "rita")
+    assert "Put it in force" in said(estate, "request", "approve", name, "--by", "ana")
+    assert "effective since" in said(estate, "request", "apply", name, "--by", "rita")
+    newest = newest_map(estate.access("control"))
+    assert newest.version == 3 and "finance decides on money" in newest.documents["customer.yaml"]
+    assert "which is in force" in said(estate, "map", "apply", plan, "--by", "rita")
+    listed = json.loads(said(estate, "request", "list", "--json"))
+    assert {one["state"] for one in listed} == {"effective", "superseded"}
+
+    assert "Everything is as it was written." in said(estate, "audit", "verify")
+    actions = [one["action"] for one in json.loads(said(estate, "audit", "list", "--json", "--limit", "500"))]
+    assert actions[0] == "request.apply" and actions[-1] == "map.without_approval"
+    _waivers_proofs_and_reviews(estate)
+
+
+def _waivers_proofs_and_reviews(estate: Estate) -> None:
+    given = [
+        "live.no_certificate",
+        "customer crm -> erp",
+        "--by",
+        "ana",
+        "--reason",
+        "A trial.",
+        "--until",
+        "2027-01-15",
+    ]
+    waiver = said(estate, "waiver", "add", *given).partition(":")[0]
+    assert waiver in said(estate, "waiver", "list", "--json")
+    said(estate, "waiver", "end", waiver, "--by", "sam")
+    assert json.loads(said(estate, "waiver", "list", "--json")) == []
+    said(estate, "proof", "conformance", "crm", "--by", "pat", "--reference", "ci/17")
+    assert json.loads(said(estate, "proof", "list", "--json"))[0]["result"] == "passed"
+    said(estate, "review", "sign-off", "customer", "--by", "ana", "--note", "Every field looked at.")
+    assert json.loads(said(estate, "review", "list", "--json"))[0]["standing"] == "done"
+    assert "0 notices" in said(estate, "review", "remind", "--by", "pat")
+    assert "Everything is as it was written." in said(estate, "audit", "verify")
+
+
+def test_whoever_was_cut_off_between_map_and_audit_does_the_second_part(
+    estate: Estate, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from broker.cli import planning
+
+    said(estate, "map", "apply", plan_file(estate, folder), "--by", "pat", "--without-approval", "Teams.")
+    edit(folder, "finance decides on credit limits", "finance decides on money")
+    plan = plan_file(estate, folder)
+    words = ["--title", "Money", "--reason", "Clearer.", "--json"]
+    name = json.loads(said(estate, "request", "draft", plan, "--by", "rita", *words))["request"]
+    said(estate, "request", "propose", name, "--by", "rita")
+    said(estate, "request", "approve", name, "--by", "ana")
+    with monkeypatch.context() as cut:
+        cut.setattr(planning.taking_force, "applied", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        run(estate, "request", "apply", name, "--by", "rita")
+    assert newest_map(estate.access("control")).version == 3
+    assert json.loads(said(estate, "request", "show", name, "--json"))["state"] == "approved"
+    assert "effective since" in said(estate, "request", "apply", name, "--by", "rita")
+    assert newest_map(estate.access("control")).version == 3
+    assert "Everything is as it was written." in said(estate, "audit", "verify")
