@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from broker.pack.facts import Pack, PackConnection
 from broker.pack.words import (
     NEVER_MEASURED,
+    NO_TIME_MEASURED,
     NOT_JUDGED,
     NOT_MEASURED,
     broken_words,
@@ -104,9 +105,9 @@ def _unknown(pack: Pack) -> Iterator[Finding]:
     unknown = [(one.name, c) for one in pack.objects for c in one.connections if c.kept is None]
     if unknown:
         which = f"{counted(len(unknown), 'promise')}: {named([f'{c.name} ({name})' for name, c in unknown])}"
-        nothing = all(c.measured is None for _, c in unknown)
-        never = all(not c.ever for _, c in unknown)
-        said = NEVER_MEASURED if never else NOT_MEASURED if nothing else "no time was measured"
+        timeless = any(c.measured is not None for _, c in unknown)
+        before = any(c.ever for _, c in unknown)
+        said = NO_TIME_MEASURED if timeless else NOT_MEASURED if before else NEVER_MEASURED
         yield Finding(f"{said.capitalize()} of {which}.", known=False)
     if not pack.judged:
         yield Finding(NOT_JUDGED, known=False)

@@ -152,7 +152,8 @@ def _overview(pack: Pack) -> Iterator[Block]:
             _review(one),
             Said(str(len(one.changes))),
             Said(str(sum(found.count for found in one.conflicts))),
-            Said(f"{sum(one.ages.counts)}, of these {one.ages.overdue}", _bad(one.ages.overdue)),
+            Said(str(sum(one.ages.counts))),
+            Said(str(one.ages.overdue), _bad(one.ages.overdue)),
             _promises(one.connections),
             Said(str(len(one.orphans)), _bad(len(one.orphans))),
         )
@@ -160,9 +161,9 @@ def _overview(pack: Pack) -> Iterator[Block]:
     )
     heading = (
         *("object", "review", "map changes", "held writes"),
-        *("open cases, over 7 days", "promises", "fields without owner"),
+        *("open cases", "over 7 days", "promises", "fields without owner"),
     )
-    yield Grid(heading, rows, (0.2, 0.2, 0.09, 0.09, 0.13, 0.18, 0.11))
+    yield Grid(heading, rows, (0.18, 0.2, 0.1, 0.09, 0.08, 0.08, 0.15, 0.12))
     if not pack.judged:
         yield Said(NOT_JUDGED, Tone.UNKNOWN)
     bands = zip(*(one.ages.counts for one in pack.objects), strict=True)

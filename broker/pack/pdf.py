@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO
 from typing import Any
-from xml.sax.saxutils import escape
+from unicodedata import normalize
 
 from reportlab.graphics.charts.barcharts import HorizontalBarChart
 from reportlab.graphics.shapes import Drawing, Line
@@ -23,7 +23,9 @@ WIDTH = A4[0] - 2 * MARGIN - 12
 BAR_HEIGHT, LABELS_WIDTH, BARS_WIDTH = 17, 165, 190
 BARS_OF_A_DRAWING = 30
 """A drawing does not go over to another page, so many bars are several drawings."""
-LOST = "Signs that this file has no letters for are shown as a question mark; the HTML file has them."
+LOST = (
+    "Signs that this file has no letters for are shown without their marks or as ?; the HTML file has them."
+)
 
 
 def pack_pdf(pack: Pack) -> bytes:
@@ -62,13 +64,20 @@ class _Pen:
         self._lost = False
 
     def shown(self, text: str) -> str:
-        found = "".join(sign if ord(sign) in self._known else "?" for sign in text)
+        found = "".join(sign if ord(sign) in self._known else self._instead(sign) for sign in text)
         self._lost = self._lost or found != text
         return found
 
+    def _instead(self, sign: str) -> str:
+        letter = normalize("NFKD", sign)[0]
+        return letter if ord(letter) in self._known else "?"
+
+    def text(self, text: str) -> str:
+        """As reportlab's markup: what looks like markup in it is text."""
+        return self.shown(text).replace("&", "&amp;").replace("<", "&lt;")
+
     def paragraph(self, text: str, kind: str, tone: Tone = Tone.PLAIN, anchor: str = "") -> Flowable:
-        """A text as it is: what looks like markup in it is text."""
-        return Paragraph(f"{anchor}{escape(self.shown(text))}", style(kind, tone))
+        return Paragraph(f"{anchor}{self.text(text)}", style(kind, tone))
 
     def story(self, said: Outline) -> Iterator[Flowable]:
         yield self.paragraph(said.title.words, "title")
@@ -80,7 +89,7 @@ class _Pen:
         yield from self.blocks(said.overview)
         yield self.paragraph("In this pack", "heading")
         for number, section in enumerate(said.sections, 1):
-            link = f'<a href="#part-{number}" color="#0b5cad">{escape(self.shown(section.title.words))}</a>'
+            link = f'<a href="#part-{number}" color="#0b5cad">{self.text(section.title.words)}</a>'
             yield Paragraph(link, style("said"))
         for number, section in enumerate(said.sections, 1):
             yield PageBreak() if number < len(said.sections) else CondPageBreak(60 * mm)

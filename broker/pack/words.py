@@ -21,6 +21,7 @@ BANDS = ("under 1 day", "1 to 7 days", "7 to 30 days", "over 30 days")
 NOTHING_NEEDED = "Nothing needs the team's attention."
 NOT_JUDGED = "Nothing was judged in this period, so nothing is known about held writes."
 NOT_MEASURED, NEVER_MEASURED = "nothing was measured", "nothing was ever measured"
+NO_TIME_MEASURED = "no time was measured"
 KEPT = "kept"
 NOTES = (
     "Held writes are counted by when they were received, whatever was decided since.",
@@ -28,8 +29,8 @@ NOTES = (
     "Times are of the whole way, from the change in one system until the other has it.",
     "99 of 100 is told as an upper limit.",
     "Measured is all that a system took over of an object, from whichever system it came.",
-    "A promise counts as kept when 99 of 100 changes and the slowest one were in time, and no more updates were "
-    "left over than the share above which alerts begin.",
+    "A promise is kept when 99 of 100 changes and the slowest one were in time.",
+    "Nor is it kept when more updates were not taken over than the share above which alerts begin.",
 )
 
 
@@ -145,7 +146,7 @@ def kept_words(connection: PackConnection) -> str:
         broken.append("the slowest took too long")
     if found.failed_share > sla.alert_above:
         broken.append("too many were not taken")
-    return f"not kept: {', '.join(broken)}" if broken else "no time was measured"
+    return f"not kept: {', '.join(broken)}" if broken else NO_TIME_MEASURED
 
 
 def broken_words(object_name: str, connection: PackConnection) -> str:
