@@ -1,5 +1,6 @@
 """`solesource waiver | review | proof ...`: what somebody answers for, what was reviewed, and what was found out."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,9 +11,13 @@ from broker.cli.output import AsJson, CommandRefused, show, table_of
 from broker.cli.planning import moment_ms
 from broker.clock import now_ms
 from broker.governance import evidence, reviewing
+from broker.governance.packing import pack_of
+from broker.pack.html import pack_html
+from broker.pack.pdf import pack_pdf
 from broker.store.decided import proofs, waivers_at
 from ownership.changed import moment
 
+QUARTER_MS = 92 * 86_400_000
 waiver = typer.Typer(no_args_is_help=True, help="What somebody answers for, although it is missing.")
 review = typer.Typer(no_args_is_help=True, help="The quarterly review of the map.")
 proof = typer.Typer(no_args_is_help=True, help="What was found out about connectors.")
@@ -110,6 +115,30 @@ def _bytes_of(path: Path) -> bytes:
     except OSError as error:
         msg = f"{path} cannot be read: {error.strerror} [review.pack] Make one with `solesource review pack`."
         raise CommandRefused(msg) from error
+
+
+@review.command("pack")
+def write_pack(
+    team: Annotated[str, typer.Argument(help="The steward's team, as the map names it.")],
+    out: Annotated[Path, typer.Option(help="Folder for the HTML and the PDF.")] = Path(),
+    since: Annotated[str | None, typer.Option("--from", help="First day; else 92 days before --to.")] = None,
+    to: Annotated[str | None, typer.Option(help="The moment at which it ends; else now.")] = None,
+) -> None:
+    """Write a team's review pack for its meeting: changes, conflicts, waivers, orphans, promises against measures."""
+    made_ms = now_ms()
+    to_ms = moment_ms(to) if to is not None else made_ms
+    from_ms = moment_ms(since) if since is not None else to_ms - QUARTER_MS
+    with looking() as session:
+        made = pack_of(session, team, from_ms, to_ms, made_ms)
+    out.mkdir(parents=True, exist_ok=True)
+    named = "-".join(re.findall(r"[a-z0-9]+", team.lower())) or "team"
+    pages = {"html": pack_html(made).encode(), "pdf": pack_pdf(made)}
+    lines = []
+    for ending, content in pages.items():
+        place = out / f"review-{named}-{reviewing.day_of(to_ms)}.{ending}"
+        place.write_bytes(content)
+        lines.append(f"{place}  {reviewing.pack_digest(content)}")
+    show(None, as_json=False, text="\n".join(lines))
 
 
 @review.command("remind")

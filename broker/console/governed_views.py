@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from broker.clock import now_ms
@@ -10,6 +9,7 @@ from broker.console.errors import NotFoundError
 from broker.console.governing import Governing
 from broker.governance import requests, reviewing
 from broker.governance.evidence import evidence_at
+from broker.governance.history import history_of
 from broker.governance.map_pages import html_of
 from broker.governance.maps import InForce, in_force
 from broker.governance.words import request_document, request_line, review_line, waiver_line
@@ -21,7 +21,6 @@ from broker.store.decided import (
     waivers_at,
 )
 from broker.store.governed import ChangeRequest
-from broker.store.versions import versions_known
 from ownership.approval import teams_of
 from ownership.changed import labelled, moment
 from ownership.going_live import missing, standings
@@ -224,32 +223,16 @@ def _about(session: Session, name: str) -> list[ChangeRequest]:
 
 
 def _history(session: Session, entry: ObjectMap) -> list[dict[str, Any]]:
-    """Versions in which the object's file reads otherwise than before, newest first, with what was asked for."""
-    versions = versions_known(session.connection(), HISTORY_LENGTH * 5)
-    became = {row.map_version: row for row in _in_force_once(session)}
-    found = []
-    for before, one in zip([None, *versions], versions, strict=False):
-        was = before.documents.get(entry.file) if before is not None else None
-        if one.documents.get(entry.file) != was:
-            row = became.get(one.version)
-            found.append(
-                {
-                    "version": one.version,
-                    "at_ms": one.published_ms,
-                    "by": one.by,
-                    "request": request_line(row) if row is not None else None,
-                    "changes": _changes_of(row, entry.name),
-                }
-            )
-    return list(reversed(found))[:HISTORY_LENGTH]
-
-
-def _changes_of(row: ChangeRequest | None, name: str) -> list[str]:
-    return [c.words for c in requests.plan_of(row).changes if c.object == name] if row is not None else []
-
-
-def _in_force_once(session: Session) -> Iterable[ChangeRequest]:
-    return requests_in(session, State.EFFECTIVE, State.SUPERSEDED, State.ROLLED_BACK)
+    return [
+        {
+            "version": turn.version,
+            "at_ms": turn.at_ms,
+            "by": turn.by,
+            "request": request_line(turn.request) if turn.request is not None else None,
+            "changes": turn.words,
+        }
+        for turn in history_of(session, entry)[:HISTORY_LENGTH]
+    ]
 
 
 def _waits_for(row: ChangeRequest, person: str, teams: frozenset[str]) -> bool:

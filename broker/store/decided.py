@@ -55,7 +55,7 @@ def remarks_on(session: Session, request_id: str) -> Sequence[Remark]:
 
 
 def waivers_at(session: Session, now_ms: int) -> Sequence[Waiver]:
-    """Waivers that count, the one that ends first first."""
+    """Waivers that count, or have counted since that moment; the one that ends first first."""
     query = select(Waiver).where(Waiver.expires_ms > now_ms, Waiver.ended_ms.is_(None))
     return session.scalars(query.order_by(Waiver.expires_ms, Waiver.waiver_id)).all()
 

@@ -128,7 +128,15 @@ def _waivers_proofs_and_reviews(estate: Estate) -> None:
     assert json.loads(said(estate, "waiver", "list", "--json")) == []
     said(estate, "proof", "conformance", "crm", "--by", "pat", "--reference", "ci/17")
     assert json.loads(said(estate, "proof", "list", "--json"))[0]["result"] == "passed"
-    said(estate, "review", "sign-off", "customer", "--by", "ana", "--note", "Every field looked at.")
+    html, pdf = (
+        Path(line.split()[0])
+        for line in said(estate, "review", "pack", "sales-operations", "--out", str(estate.home)).splitlines()
+    )
+    page = html.read_text()
+    assert "finance decides on money" in page and "A company or person that buys from us." in page
+    assert pdf.read_bytes().startswith(b"%PDF-")
+    signed = ["--by", "ana", "--note", "Every field looked at.", "--pack", str(pdf)]
+    said(estate, "review", "sign-off", "customer", *signed)
     assert json.loads(said(estate, "review", "list", "--json"))[0]["standing"] == "done"
     assert "0 notices" in said(estate, "review", "remind", "--by", "pat")
     assert "Everything is as it was written." in said(estate, "audit", "verify")
