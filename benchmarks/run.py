@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import adopting, codec, decide, flat, governing, rates, state, times
+from benchmarks import adopting, codec, decide, flat, governing, pages, rates, state, times
 from benchmarks.kills import CHANGES, killed
 from benchmarks.rows import NOBODY, Measured, Row, at_least, at_most, written
 from benchmarks.world import SLOTS, BenchWorld
@@ -61,7 +61,7 @@ def states(world: BenchWorld) -> list[Row]:
     return [*rows, at_least(name, rate, NOBODY, "changes/s", 0)]
 
 
-ALONE = {"codec": codec.codec, "decide": decisions, "wide": times.many_partitions}
+ALONE = {"codec": codec.codec, "decide": decisions, "wide": times.many_partitions, "pages": pages.pages}
 """Parts that need no Kafka, or bring one of their own."""
 PARTS = {
     "agents": rates.agents,

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from ownership.changed import moment
 from ownership.document import HandoverRule, ObjectDocument
-from ownership.map import ObjectMap
+from ownership.map import ObjectMap, OwnershipMap
 
 WHOLE = "*"
 
@@ -98,3 +99,20 @@ def _turned(now: ObjectMap, turn: _Turn, former: ObjectMap | None) -> ObjectMap:
 def _before(now: ObjectMap, name: str) -> frozenset[str]:
     owner = now.owners.get(name)
     return now.former.get(name, frozenset()) | ({owner} if owner is not None else frozenset())
+
+
+def into_the_past(before: OwnershipMap, wanted: OwnershipMap, now_ms: int) -> list[str]:
+    """Handovers of `wanted` that `before` does not have, and that begin at a moment that is over, a sentence each.
+
+    Terms are in force by append time: such a handover would say otherwise of changes that were judged already.
+    """
+    found = []
+    for name, entry in sorted(wanted.objects.items()):
+        was = before.objects.get(name)
+        known = {since: terms.owners for since, terms in was.later} if was is not None else {}
+        found += [
+            f"a handover of {name} is from {moment(since)}, which is over: changes were judged since"
+            for since, terms in entry.later
+            if was is not None and since <= now_ms and known.get(since) != terms.owners
+        ]
+    return found

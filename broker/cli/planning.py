@@ -24,6 +24,7 @@ from broker.published import PublishedMap
 from broker.settings import Settings
 from ownership.changed import moment
 from ownership.document import duration_ms
+from ownership.handover import into_the_past
 from ownership.map import OwnershipMap
 from ownership.plan import Plan, fresh, read_plan, replayed, written
 
@@ -143,6 +144,7 @@ def put_in_force(settings: Settings, made: Plan, by: str) -> int:
     newest = newest_map(access)
     if (newest.version, newest.digest) != (made.base_version, made.base_digest):
         raise moved(newest, made.base_version)
+    _not_into_the_past(newest, made)
     brought_up(settings, made.documents)
     try:
         return publish_map(access, made.documents, by, after=made.base_version)
@@ -150,6 +152,13 @@ def put_in_force(settings: Settings, made: Plan, by: str) -> int:
         # I7: rights are those of the map in force, also when somebody else was quicker.
         brought_up(settings, dict(newest_map(access).documents))
         raise
+
+
+def _not_into_the_past(newest: PublishedMap, made: Plan) -> None:
+    wanted = compiled(PublishedMap(newest.version + 1, documents=made.documents))
+    if newest.version and (said := into_the_past(compiled(newest), wanted, now_ms())):
+        msg = f"{'; '.join(said)} [map.handover_past] Let it begin later, and plan again."
+        raise CommandRefused(msg)
 
 
 def text_of(file: Path) -> str:

@@ -15,6 +15,7 @@ from broker.store.versions import versions_known
 from ownership.approval import lacking
 from ownership.changed import moment
 from ownership.going_live import Missing, going_live, missing
+from ownership.handover import into_the_past
 from ownership.lifecycle import State, Step, StepRefused
 from ownership.plan import Plan, written
 
@@ -46,6 +47,7 @@ def hindrances(session: Session, row: ChangeRequest, now_ms: int) -> list[str]:
     first = max(may_from_ms(asked, row, now_ms), row.force_from_ms or 0)
     if row.approved_ms is not None and first > now_ms:
         said.append(f"it stays in sight until {moment(first)}")
+    said += into_the_past(now.map, wanted_by(plan.documents, plan.base_version + 1), now_ms)
     return said + [one.words for one in lacking_to_go_live(session, now, plan, now_ms)]
 
 

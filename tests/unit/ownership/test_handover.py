@@ -6,8 +6,10 @@ from typing import Any
 
 from broker.gate.connections import AS_MADE, connections_of, connections_record, ordered
 from broker.rules import FOREVER_MS, rules_of
-from ownership.map import ObjectMap
+from ownership.handover import into_the_past
+from ownership.map import ObjectMap, OwnershipMap
 from tests.gate_parts import CUSTOMER, FLAT, map_texts, object_document
+from tests.unit.ownership.test_load import loaded
 
 DAY = 86_400_000
 JAN = 1_767_225_600_000
@@ -133,3 +135,22 @@ def test_orders_travel_and_repeat_without_effect() -> None:
         and ordered({}, pause | {"command": "resume"}, 5) is None
     )
     assert connections_of(connections_record(reset)) == reset and AS_MADE.incarnation == 0
+
+
+def test_a_new_handover_does_not_begin_in_the_past() -> None:
+    """What was judged already is not said otherwise; a handover that is known, and over, may stay in the file."""
+    rule = {"field": "email", "to": "erp", "valid_from": "2026-12-01T00:00:00Z"}
+    moment_ms = 1_796_083_200_000
+    before, wanted = loaded(), loaded(handover=[rule])
+    assert into_the_past(before, wanted, moment_ms - 1) == []
+    (said,) = into_the_past(before, wanted, moment_ms)
+    assert (
+        said
+        == "a handover of customer is from 2026-12-01 00:00 UTC, which is over: changes were judged since"
+    )
+    assert into_the_past(wanted, wanted, moment_ms) == []
+    other = loaded(handover=[rule | {"to": "billing"}])
+    assert len(into_the_past(wanted, other, moment_ms)) == 1
+    assert into_the_past(OwnershipMap(version=0, digest=""), wanted, moment_ms) == [], (
+        "nothing was judged before"
+    )
