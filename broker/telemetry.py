@@ -83,6 +83,7 @@ EVENTS: Final[dict[str, str]] = {
     "control.started": "The control process began.",
     "control.stopped": "It ended in good order.",
     "control.rebuilt": "Everything derived from topics was forgotten and is read again.",
+    "control.not_reminded": "Stewards were not told of reviews that are due: the audit cannot be signed (code).",
     "indexer.reading": "A family of topics is being read, from the positions in SQL.",
     "indexer.interrupted": "Kafka or SQL did not answer; it goes on from the positions in SQL.",
     "indexer.gap": "A topic no longer holds records that were never indexed.",
