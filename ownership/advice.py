@@ -34,6 +34,8 @@ def advise(
     for located in objects:
         entry = entries[located.document.object]
         yield from _people(located, today)
+        yield from _steward(located, systems.document)
+        yield from _handovers(located, today)
         yield from _promises(located, entry, systems.document.systems)
         yield from _clearance(located, entry, systems.document.systems)
 
@@ -73,6 +75,27 @@ def _people(located: Located[ObjectDocument], today: date) -> Iterator[Finding]:
                 f"nobody owns {name} since {rule.until:%Y-%m-%d}: other values than the one in force are held"
             )
             yield located.advice("term_ended", ("fields", name, "until"), detail, "Name an owner.")
+
+
+def _steward(located: Located[ObjectDocument], systems: SystemsDocument) -> Iterator[Finding]:
+    """A map that lists no teams at all says nothing of who is there."""
+    team = located.document.steward.team
+    if systems.teams and team not in systems.teams:
+        detail = f"{team} is not among the teams of systems.yaml: nobody is known to speak for it"
+        yield located.advice("steward_gone", ("steward", "team"), detail, "List it there, or name another.")
+
+
+def _handovers(located: Located[ObjectDocument], today: date) -> Iterator[Finding]:
+    """Files alone cannot tell history from a mistake; a plan refuses the mistake (`map.handover_past`)."""
+    for index, rule in enumerate(located.document.handover):
+        if rule.valid_from.date() < today and not rule.done:
+            detail = f"is from {rule.valid_from:%Y-%m-%d}, and nobody says that it was in force"
+            yield located.advice(
+                "handover_not_done",
+                ("handover", index, "valid_from"),
+                detail,
+                "Say `done: true` if it was; else give a moment to come.",
+            )
 
 
 def _promises(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from ownership.document import duration_text
 from ownership.map import ObjectMap, OnViolation
 
 MET = {
@@ -96,3 +97,12 @@ def labelled(entry: ObjectMap, names: Iterable[str]) -> str:
     return listed(
         f"{name} ({entry.classes[name]})" if entry.classes.get(name) else name for name in sorted(names)
     )
+
+
+def settled(entry: ObjectMap) -> str:
+    """`finance, within 2d; then sales-operations is told`: who decides when systems disagree."""
+    process = entry.conflict_process
+    if process is None:
+        return "not said"
+    then = f"{process.escalate_to} is told" if process.escalate_to else "the owner's value stays"
+    return f"{process.decides}, within {duration_text(process.within_ms)}; then {then}"

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from ownership.changed import Change, Kind, listed
+from ownership.changed import Change, Kind, listed, settled
 from ownership.changed_access import access_changes
 from ownership.changed_owners import contract_changes, owner_changes
-from ownership.document import duration_text
-from ownership.map import ObjectMap, OwnershipMap, Sla, System, Team
+from ownership.document import clock_text, duration_text
+from ownership.map import Calendar, ObjectMap, OwnershipMap, Sla, System, Team
 
 _Connection = tuple[str, str]
 _CLEARED = "is cleared for"
@@ -25,6 +25,8 @@ def changes(before: OwnershipMap, after: OwnershipMap) -> Iterator[Change]:
         yield from _system(name, before.systems.get(name), after.systems.get(name))
     for name in sorted(before.teams.keys() | after.teams.keys()):
         yield from _team(name, before.teams.get(name), after.teams.get(name))
+    for name in sorted(before.calendars.keys() | after.calendars.keys()):
+        yield from _calendar(name, before.calendars.get(name), after.calendars.get(name))
     for name in sorted(before.objects.keys() | after.objects.keys()):
         was, now = before.objects.get(name), after.objects.get(name)
         if now is None:
@@ -112,6 +114,7 @@ def _people(was: ObjectMap, now: ObjectMap) -> Iterator[Change]:
         ),
         "what it is": (was.description, now.description),
         "how conflicts are settled": (was.conflicts or "not said", now.conflicts or "not said"),
+        "who decides on conflicts": (settled(was), settled(now)),
         "its review": (_review(was), _review(now)),
     }
     for what, (before, after) in said.items():
@@ -160,6 +163,22 @@ def _team(name: str, was: Team | None, now: Team | None) -> Iterator[Change]:
         yield Change(kind=Kind.PEOPLE, words=f"{listed(lost)} may no longer approve for the team {name}")
     if was is None or was.contact != now.contact:
         yield Change(kind=Kind.PEOPLE, words=f"the team {name} is asked at {now.contact}")
+
+
+def _calendar(name: str, was: Calendar | None, now: Calendar | None) -> Iterator[Change]:
+    if was == now:
+        return
+    words = f"the calendar {name} is {hours(now)}" if now else f"there is no calendar {name} any more"
+    said = f"{words} instead of {hours(was)}" if now and was else words
+    yield Change(kind=Kind.PROMISE, words=said)
+
+
+def hours(calendar: Calendar) -> str:
+    """`monday and tuesday 08:00 to 18:00, Europe/Berlin`."""
+    *most, last = calendar.weekdays
+    days = f"{', '.join(most)} and {last}" if most else last
+    begins, ends = clock_text(calendar.from_minute), clock_text(calendar.to_minute)
+    return f"{days} {begins} to {ends}, {calendar.time_zone}"
 
 
 def _attributes(system: System) -> dict[str, str]:

@@ -12,6 +12,9 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 FieldName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
 Policy = Literal["quarantine", "reject", "propose"]
 
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+DAY_MINUTES = 24 * 60
+
 _UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
@@ -32,6 +35,25 @@ def duration_text(ms: int) -> str:
         if ms and ms % _UNITS_MS[unit] == 0:
             return f"{ms // _UNITS_MS[unit]}{unit}"
     return f"{ms}ms"
+
+
+def clock_minute(text: Any) -> int:
+    """Minutes since midnight of `08:00`; 1440 of `24:00`. Raises ValueError for anything else.
+
+    A number is refused: YAML reads 18:00 without quotes as 1080 (https://yaml.org/type/int.html, base 60).
+    """
+    hour, _, minute = str(text).partition(":") if isinstance(text, str) else ("", "", "")
+    if len(hour) == len(minute) == 2 and (hour + minute).isascii() and (hour + minute).isdigit():
+        found = int(hour) * 60 + int(minute)
+        if int(minute) < 60 and found <= DAY_MINUTES:
+            return found
+    msg = 'a time of day is written in quotes, such as "08:00"'
+    raise ValueError(msg)
+
+
+def clock_text(minute: int) -> str:
+    """`08:00` of 480."""
+    return f"{minute // 60:02}:{minute % 60:02}"
 
 
 def percentage(text: Any) -> float:
@@ -59,6 +81,7 @@ def _text(pattern: str, example: str) -> WithJsonSchema:
 
 
 Duration = Annotated[int, BeforeValidator(duration_ms), _text(r"^[0-9]+(ms|s|m|h|d)$", "15m")]
+TimeOfDay = Annotated[int, BeforeValidator(clock_minute), _text(r"^[0-9]{2}:[0-9]{2}$", "08:00")]
 Share = Annotated[float, BeforeValidator(percentage), _text(r"^[0-9.]+%$", "1%")]
 Connection = Annotated[
     tuple[str, str], BeforeValidator(connection), _text(r"^\s*[^\s>]+\s*->\s*[^\s>]+\s*$", "crm -> erp")
@@ -118,6 +141,8 @@ class HandoverRule(Document):
     """Break-glass: from then on it belongs to whom it belonged before."""
     reason: str = ""
     approved_by: str = ""
+    done: bool = False
+    """It has happened: this is history, not something that was meant for a moment to come."""
 
 
 class Latency(Document):
@@ -182,6 +207,17 @@ class Review(Document):
     by: str = ""
 
 
+class ConflictRule(Document):
+    """Who decides when systems disagree, and what follows when nobody does."""
+
+    decides: str
+    """A team."""
+    within: Duration
+    unanswered: Literal["keep", "escalate"] = "keep"
+    """keep = the owner's value stays, and the case waits; escalate = another team is told as well."""
+    escalate_to: str | None = None
+
+
 class ObjectDocument(Document):
     """One object's YAML."""
 
@@ -201,6 +237,7 @@ class ObjectDocument(Document):
     systems: dict[Name, SystemRule] = {}
     handover: list[HandoverRule] = []
     conflicts: str = ""
+    conflict_process: ConflictRule | None = None
     review: Review = Review()
     slas: list[SlaDocument] = []
 
@@ -230,9 +267,21 @@ class TeamDocument(Document):
     """Names as in the console, often e-mail addresses."""
 
 
+class CalendarDocument(Document):
+    """Hours of the week in which something is expected."""
+
+    time_zone: str = Field(pattern=r"^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$")
+    """Its name in the time zone database of IANA; only its form is checked, the core reads no database."""
+    weekdays: list[Weekday] = Field(min_length=1)
+    from_: TimeOfDay = Field(alias="from")
+    to: TimeOfDay
+
+
 class SystemsDocument(Document):
     """`systems.yaml`."""
 
     systems: dict[Name, SystemDocument]
+    calendars: dict[Name, CalendarDocument] = {}
+    """By the names that promises give."""
     teams: dict[str, TeamDocument] = {}
     """By the names that objects give as their stewards' teams."""

@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Generic, TypeVar
 
-from ownership.document import ObjectDocument, SystemsDocument
+from ownership.document import ObjectDocument, SystemsDocument, clock_text
 from ownership.errors import Finding
 from ownership.lines import Path, dotted
 
@@ -48,6 +48,7 @@ def lint(
 ) -> Iterator[Finding]:
     """Every fault between the documents."""
     listed = set(systems.document.systems)
+    yield from _hours(systems)
     seen: dict[str, str] = {}
     for located in objects:
         name = located.document.object
@@ -62,7 +63,25 @@ def lint(
         yield from _systems(located, listed)
         yield from _fields(located, contracts.get(name))
         yield from _slas(located)
+        yield from _expected(located, systems.document.calendars)
+        yield from _process(located, systems.document)
         yield from _handovers(located, contracts.get(name, {}))
+
+
+def _hours(systems: Located[SystemsDocument]) -> Iterator[Finding]:
+    for name, calendar in systems.document.calendars.items():
+        if calendar.to <= calendar.from_:
+            detail = f"ends at {clock_text(calendar.to)}, and begins at {clock_text(calendar.from_)}"
+            yield systems.finding("calendar_hours", ("calendars", name), detail, "Swap them.")
+
+
+def _expected(located: Located[ObjectDocument], calendars: Collection[str]) -> Iterator[Finding]:
+    for index, sla in enumerate(located.document.slas):
+        name = sla.freshness.calendar if sla.freshness else None
+        if name is not None and name not in calendars:
+            path: Path = ("slas", index, "freshness", "calendar")
+            detail = f"{name} is not among the calendars of systems.yaml"
+            yield located.finding("unlisted_calendar", path, detail, "List it there, or mend its name.")
 
 
 def _systems(located: Located[ObjectDocument], listed: set[str]) -> Iterator[Finding]:
@@ -178,6 +197,20 @@ def _slas(located: Located[ObjectDocument]) -> Iterator[Finding]:
                 )
         if sla.latency.p99 > sla.latency.max:
             yield located.finding("sla_latency", ("slas", index, "latency"), "p99 is above max", "Swap them.")
+
+
+def _process(located: Located[ObjectDocument], systems: SystemsDocument) -> Iterator[Finding]:
+    rule = located.document.conflict_process
+    if rule is None:
+        return
+    path: Path = ("conflict_process",)
+    if rule.unanswered == "escalate" and not rule.escalate_to:
+        detail = "it is not said who is told when nobody decides"
+        yield located.finding("no_escalation", path, detail, "Give `escalate_to`, or `unanswered: keep`.")
+    for key, team in (("decides", rule.decides), ("escalate_to", rule.escalate_to)):
+        if team is not None and systems.teams and team not in systems.teams:
+            detail = f"{team} is not among the teams of systems.yaml"
+            yield located.finding("unknown_team", (*path, key), detail, "Name it there, with its members.")
 
 
 def _handovers(located: Located[ObjectDocument], fields: Collection[str]) -> Iterator[Finding]:

@@ -9,17 +9,17 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from ownership.advice import advise
-from ownership.document import ObjectDocument, SlaDocument, SystemsDocument
+from ownership.document import ConflictRule, ObjectDocument, SlaDocument, SystemsDocument, Weekday
 from ownership.errors import Finding, MapRefused
 from ownership.handover import handed_over
 from ownership.lines import Path, dotted, read_yaml
 from ownership.lint import Located, lint
-from ownership.map import ObjectMap, OnViolation, OwnershipMap, Sla, System, Team
+from ownership.map import Calendar, ConflictTerms, ObjectMap, OnViolation, OwnershipMap, Sla, System, Team
 
 SYSTEMS_FILE = "systems.yaml"
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -86,28 +86,53 @@ def _compiled(
     contracts: Mapping[str, Mapping[str, str | None]],
     version: int,
 ) -> OwnershipMap:
-    listed = {
+    systems = located.systems.document
+    compiled = {one.document.object: _compile(one.document, one.file, contracts) for one in located.objects}
+    return OwnershipMap(
+        version=version,
+        digest=digest_of(documents),
+        systems=_systems(systems),
+        objects=compiled,
+        teams=_teams(systems),
+        calendars=_calendars(systems),
+    )
+
+
+def _systems(document: SystemsDocument) -> dict[str, System]:
+    return {
         name: System(
             name=name,
-            title=document.title,
-            kind=document.kind,
-            environment=document.environment,
-            contact=document.contact,
-            publishes=frozenset(document.objects),
-            cleared=frozenset(document.cleared),
-            polls_every_ms=document.polls_every,
-            applies_within_ms=document.applies_within,
+            title=one.title,
+            kind=one.kind,
+            environment=one.environment,
+            contact=one.contact,
+            publishes=frozenset(one.objects),
+            cleared=frozenset(one.cleared),
+            polls_every_ms=one.polls_every,
+            applies_within_ms=one.applies_within,
         )
-        for name, document in located.systems.document.systems.items()
+        for name, one in document.systems.items()
     }
-    compiled = {one.document.object: _compile(one.document, one.file, contracts) for one in located.objects}
-    teams = {
+
+
+def _teams(document: SystemsDocument) -> dict[str, Team]:
+    return {
         name: Team(name=name, contact=team.contact, members=frozenset(team.members))
-        for name, team in located.systems.document.teams.items()
+        for name, team in document.teams.items()
     }
-    return OwnershipMap(
-        version=version, digest=digest_of(documents), systems=listed, objects=compiled, teams=teams
-    )
+
+
+def _calendars(document: SystemsDocument) -> dict[str, Calendar]:
+    return {
+        name: Calendar(
+            name=name,
+            time_zone=one.time_zone,
+            weekdays=tuple(day for day in get_args(Weekday) if day in one.weekdays),
+            from_minute=one.from_,
+            to_minute=one.to,
+        )
+        for name, one in document.calendars.items()
+    }
 
 
 def _read(file: str, text: str, model: type[_Model], findings: list[Finding]) -> Located[_Model] | None:
@@ -181,12 +206,20 @@ def _compile(
         masked={name: frozenset(rule.masked) for name, rule in document.systems.items() if rule.masked},
         mask_keys={name: rule.mask_key for name, rule in document.systems.items() if rule.masked},
         conflicts=document.conflicts.strip(),
+        conflict_process=_process(document.conflict_process),
         review_every=document.review.every,
         review_last=document.review.last,
         review_by=document.review.by,
         slas=tuple(_sla(sla) for sla in document.slas),
     )
     return handed_over(base, document)
+
+
+def _process(rule: ConflictRule | None) -> ConflictTerms | None:
+    if rule is None:
+        return None
+    above = rule.escalate_to if rule.unanswered == "escalate" else None
+    return ConflictTerms(decides=rule.decides, within_ms=rule.within, escalate_to=above)
 
 
 def _sla(sla: SlaDocument) -> Sla:

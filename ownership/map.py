@@ -68,6 +68,31 @@ class Team:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConflictTerms:
+    """Who decides when systems disagree, and what follows when nobody does."""
+
+    decides: str
+    """A team."""
+    within_ms: int
+    escalate_to: str | None = None
+    """The team that is told when nobody has decided in time; None = the owner's value stays, and the case waits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calendar:
+    """Hours of the week in which something is expected."""
+
+    name: str
+    time_zone: str
+    """As in the time zone database of IANA."""
+    weekdays: tuple[str, ...]
+    """In the order of the week, from `monday`."""
+    from_minute: int
+    """Since midnight."""
+    to_minute: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectMap:
     """Who owns what of one object."""
 
@@ -93,6 +118,7 @@ class ObjectMap:
     """What each other listed system's violation meets."""
     conflicts: str
     slas: tuple[Sla, ...]
+    conflict_process: ConflictTerms | None = None
     review_every: str = "quarter"
     review_last: date | None = None
     review_by: str = ""
@@ -171,3 +197,4 @@ class OwnershipMap:
     systems: Mapping[str, System] = field(default_factory=dict)
     objects: Mapping[str, ObjectMap] = field(default_factory=dict)
     teams: Mapping[str, Team] = field(default_factory=dict)
+    calendars: Mapping[str, Calendar] = field(default_factory=dict)

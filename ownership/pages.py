@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import date
 
-from ownership.changed import MET, hands, labelled, listed, owner_line, timeline, whose
+from ownership.changed import MET, hands, labelled, listed, owner_line, settled, timeline, whose
 from ownership.document import duration_text
 from ownership.map import ObjectMap, OwnershipMap, Sla
 
@@ -74,6 +74,8 @@ def _object(
     for system in sorted(entry.systems):
         yield f"- **{titles.get(system, system)}** (`{system}`) {'; '.join(_may(entry, system))}."
     yield from ("", "## When systems disagree", "", entry.conflicts or "Nothing is said.", "")
+    if entry.conflict_process is not None:
+        yield from (f"Decides: {cell(settled(entry))}.", "")
     yield from ("## What is promised", "")
     yield from _promises(entry)
     last = entry.review_last or "never"

@@ -28,7 +28,7 @@ from broker.agents.learning import Learner
 from broker.agents.streams import Streams
 from broker.agents.ticks import TICK_EVERY_S, run_ticks
 from broker.clock import now_ms
-from broker.governance.reviewing import remind
+from broker.governance.reviewing import remind, remind_of_cases
 from broker.store.audit import Actor, deciding
 from broker.store.engine import Engine, clear_rebuilt, open_store, writing
 from broker.store.errors import StoreError, StoreUnavailableError
@@ -168,6 +168,7 @@ def _remind(engine: Engine, signer_of: Callable[[], Signer]) -> None:
     actor = Actor("control", "control", now_ms())
     with deciding(engine, signer_of(), actor, "review.remind") as session:
         remind(session, actor)
+        remind_of_cases(session, actor)
 
 
 def _prune(engine: Engine) -> None:

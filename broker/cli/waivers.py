@@ -143,9 +143,9 @@ def write_pack(
 
 @review.command("remind")
 def remind(by: By) -> None:
-    """Tell stewards what is due, each thing once; control does it every hour."""
+    """Tell people of reviews that are due and of cases that wait too long, each once; control does it every hour."""
     with acting(by, "review.remind") as (session, actor):
-        told = reviewing.remind(session, actor)
+        told = reviewing.remind(session, actor) + reviewing.remind_of_cases(session, actor)
     show(None, as_json=False, text=f"{told} notices were left.")
 
 

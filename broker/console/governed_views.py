@@ -135,6 +135,21 @@ class GovernedViews:
                 "may_withdraw": state in WAITING and mine,
             }
 
+    def settles(self, object_name: str, received_ms: int) -> str:
+        """Who decides on a case, by when, and what follows when nobody does; "" where the map does not say."""
+        with self._governing.looking() as session:
+            entry = in_force(session).map.objects.get(object_name)
+        if entry is None or entry.conflict_process is None:
+            return ""
+        process = entry.conflict_process
+        by_ms = received_ms + process.within_ms
+        above = process.escalate_to
+        if now_ms() < by_ms:
+            then = f"{above} is told" if above else "the owner's value stays"
+            return f"{process.decides} decides by {moment(by_ms)}; without an answer {then}."
+        then = f"{above} is told" if above else "The owner's value stays as long as nobody decides"
+        return f"{process.decides} should have decided by {moment(by_ms)}. {then[:1].upper()}{then[1:]}."
+
     def reviews_missed(self) -> list[ReviewDue]:
         """Reviews that are overdue: for Today."""
         late = (Standing.OVERDUE, Standing.ESCALATED)
@@ -166,7 +181,8 @@ def object_address(name: str) -> str:
 
 def _address_of(subject: str) -> str:
     kind, _, name = subject.partition(":")
-    return f"/approvals/{name}" if kind == "request" else object_address(name)
+    places = {"request": f"/approvals/{name}", "cases": f"/review?object={name}"}
+    return places.get(kind, object_address(name))
 
 
 def _entry(now: InForce, name: str) -> ObjectMap:

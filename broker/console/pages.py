@@ -78,11 +78,13 @@ class Pages:
         """One case: difference, choices, history."""
         view = await run_in_threadpool(self._views.case, request.path_params["case_id"])
         show_all = request.query_params.get("show") == "all"
+        settles = await run_in_threadpool(self._governed.settles, view.case.object, view.case.received_ms)
         return page(
             request,
             "case.html",
             view=view,
             show_all=show_all,
+            settles=settles,
             command_id=new_command_id(),
             title=self._views.title,
         )

@@ -10,7 +10,9 @@ from broker.governance.telling import tell
 from broker.store.audit import Actor
 from broker.store.decided import Session, last_sign_offs
 from broker.store.governed import SignOff
+from broker.store.reviewed import waiting_at
 from ownership.approval import teams_of
+from ownership.document import duration_text
 from ownership.lifecycle import StepRefused
 from ownership.reviews import ReviewDue, Standing, review_due
 
@@ -68,6 +70,24 @@ def remind(session: Session, actor: Actor) -> int:
             owner = now.systems[now.objects[one.object].system_of_record]
             text = f"{text} {one.team} has not signed it off."
             told += tell(session, actor, owner.contact, subject, text, once=once)
+    return told
+
+
+def remind_of_cases(session: Session, actor: Actor) -> int:
+    """Tell who decides of cases that wait longer than the map says, and whoever is above; once a day. How many."""
+    told = 0
+    for name, entry in in_force(session).map.objects.items():
+        process = entry.conflict_process
+        if process is None:
+            continue
+        waited = waiting_at(session.connection(), [name], actor.now_ms, [process.within_ms]).get(name)
+        late = waited.counts[-1] if waited is not None else 0
+        if late:
+            cases = "1 case" if late == 1 else f"{late} cases"
+            text = f"{cases} of {name} wait{'s' if late == 1 else ''} longer than {duration_text(process.within_ms)}."
+            once = str(day_of(actor.now_ms))
+            for team in filter(None, (process.decides, process.escalate_to)):
+                told += tell(session, actor, team, f"cases:{name}", text, once=once)
     return told
 
 

@@ -14,6 +14,7 @@ from broker.console.words import BANNED_PATTERN
 from broker.store.audit_check import verify
 from broker.store.engine import reading
 from broker.store.signing import public_path, read_anchors, read_public
+from tests.governed_map import in_force
 from tests.governed_store import Office, govern
 from tests.unit.console.desk import Desk, token_of, words_of
 
@@ -188,8 +189,25 @@ def test_what_people_write_is_text(office: Any) -> None:
     name = office_.draft(with_replay(plan(now, **change), at_ms=now_ms()), evil[:60], reason=evil)
     text = desk.signed_in("ana").get(f"/approvals/{name}").text
     assert "<script>alert" not in text and "&lt;script&gt;" in text
-    from tests.governed_map import in_force
-
     in_force(desk.engine, 3, **change)
     text = desk.signed_in("ana").get("/ownership/objects/customer").text
     assert "<script>alert" not in text and 'href="javascript' not in text
+
+
+def test_a_case_says_who_decides_and_by_when(office: Any) -> None:
+    desk, _ = office
+    client = desk.signed_in("ana")
+    assert 'class="settles"' not in client.get("/cases/case-phone").text
+    for version, rule, words in (
+        (3, {"within": "90d"}, "finance decides by"),
+        (
+            4,
+            {"within": "90d", "unanswered": "escalate", "escalate_to": "platform"},
+            "without an answer platform is told.",
+        ),
+        (5, {"within": "1ms"}, "finance should have decided by"),
+    ):
+        teams = {"decides": "finance"} | ({"escalate_to": "platform"} if "escalate_to" in rule else {})
+        in_force(desk.engine, version, conflict_process=rule | teams)
+        assert words in words_of(client.get("/cases/case-phone").text)
+    assert 'class="settles"' not in client.get("/cases/case-closed").text

@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 
 from broker.governance import evidence, reviewing
+from broker.store.cases import index_cases
 from broker.store.decided import notices_for, waivers_at
+from broker.store.engine import Engine, writing
 from ownership.going_live import Connection
 from ownership.lifecycle import StepRefused
 from ownership.reviews import Standing
-from tests.governed_map import DAY_MS, T0
+from tests.envelopes import case
+from tests.governed_map import DAY_MS, T0, in_force
 from tests.unit.governance.conftest import Acting
 
 CRM_ERP = "customer crm -> erp"
@@ -100,3 +103,24 @@ def test_a_review_is_announced_missed_escalated_and_signed(acting: Acting) -> No
     with acting("ana", due_ms + 31 * DAY_MS) as (session, actor):
         reviewing.sign_off(session, actor, "customer", "all in order", reviewing.pack_digest(b"pack"))
     assert standing(due_ms + 31 * DAY_MS) is Standing.DONE
+
+
+def test_cases_that_wait_too_long_are_told_of_once_a_day(store: Engine, acting: Acting) -> None:
+    def remind(at_ms: int) -> int:
+        with acting("control", at_ms) as (session, actor):
+            return reviewing.remind_of_cases(session, actor)
+
+    with writing(store) as connection:
+        index_cases(connection, [case("c-1", received_ms=T0), case("c-2", received_ms=T0 + DAY_MS)])
+    assert remind(T0 + 5 * DAY_MS) == 0, "the map does not say who decides"
+    rule = {"decides": "finance", "within": "2d", "unanswered": "escalate", "escalate_to": "platform"}
+    in_force(store, 2, conflict_process=rule)
+    assert remind(T0 + 2 * DAY_MS - 1) == 0
+    assert (remind(T0 + 2 * DAY_MS), remind(T0 + 2 * DAY_MS + 1)) == (2, 0)
+    with acting("any") as (session, _):
+        (told,) = notices_for(session, ["finance"])
+        assert told.text == "1 case of customer waits longer than 2d."
+        assert [one.text for one in notices_for(session, ["platform"])] == [told.text]
+    assert remind(T0 + 3 * DAY_MS + 1) == 2
+    with acting("any") as (session, _):
+        assert notices_for(session, ["finance"])[0].text == "2 cases of customer wait longer than 2d."

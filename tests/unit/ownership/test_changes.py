@@ -11,7 +11,7 @@ import pytest
 from ownership.changed import Kind
 from ownership.changes import changes
 from ownership.document import duration_ms, duration_text
-from ownership.map import ObjectMap, OnViolation, OwnershipMap, Sla, System
+from ownership.map import ConflictTerms, ObjectMap, OnViolation, OwnershipMap, Sla, System
 from tests.unit.ownership.test_load import SLA, loaded
 
 DERIVED = {"writers", "systems", "sole_owner", "involved", "former", "epochs", "file"}
@@ -158,6 +158,7 @@ OTHERWISE: dict[str, Any] = {
     "readers": {"erp": frozenset({"name"})},
     "policies": {"erp": OnViolation.REJECT},
     "slas": (),
+    "conflict_process": ConflictTerms(decides="finance", within_ms=1, escalate_to="board"),
     "review_last": date(2026, 1, 1),
     "contract_id": 99,
     "generation": 2,
@@ -218,3 +219,13 @@ def test_nothing_that_is_said_of_a_system_changes_unsaid(name: str) -> None:
 @pytest.mark.parametrize("text", ["0ms", "1ms", "999ms", "1s", "90s", "1m", "45m", "36h", "1d", "30d"])
 def test_durations_as_the_map_spells_them(text: str) -> None:
     assert duration_ms(duration_text(duration_ms(text))) == duration_ms(text)
+
+
+def test_who_decides_on_conflicts() -> None:
+    rule = {"decides": "finance", "within": "2d"}
+    assert told({}, {"conflict_process": rule}) == [
+        "customer: who decides on conflicts: finance, within 2d; then the owner's value stays (before: not said)"
+    ]
+    above = rule | {"unanswered": "escalate", "escalate_to": "board"}
+    (sentence,) = told({"conflict_process": rule}, {"conflict_process": above})
+    assert sentence.endswith("then board is told (before: finance, within 2d; then the owner's value stays)")
