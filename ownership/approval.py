@@ -41,7 +41,7 @@ IN_SIGHT_MS: Mapping[Reach, int] = {Reach.NARROW: 0, Reach.WIDE: HOUR_MS, Reach.
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """An agreement that is asked for. `team` "" = anybody but the requester."""
+    """An agreement that is asked for. `team` "" = of any team."""
 
     team: str
     why: str
@@ -97,10 +97,20 @@ def _demands(plan: Plan, before: OwnershipMap, wanted: OwnershipMap) -> Iterator
             found.setdefault(was.steward_team, f"answers for {name}")
         if now is not None and (was is None or now.steward_team != was.steward_team):
             found.setdefault(now.steward_team, f"is to answer for {name}")
-    for team, why in found.items():
-        yield Demand(team, why)
+    for name in _teams_changed(before, wanted):
+        found.setdefault(name, "is itself changed")
+    for name, why in found.items():
+        yield Demand(name, why)
     if not found:
         yield Demand("", "somebody other than the requester looks at every change")
+
+
+def _teams_changed(before: OwnershipMap, wanted: OwnershipMap) -> Iterator[str]:
+    """Teams for whom others would speak than by the map in force: whoever comes in may approve from then on."""
+    known = before.teams.keys() | {entry.steward_team for entry in before.objects.values()}
+    for name in sorted(known):
+        if before.teams.get(name) != wanted.teams.get(name):
+            yield name
 
 
 def _objects(changes: Iterable[PlannedChange], before: OwnershipMap) -> set[str]:
@@ -183,9 +193,7 @@ def lacking(terms: Terms, given: Sequence[Agreement]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def may_agree(
-    person: str, teams: frozenset[str], requester: str, terms: Terms, given: Iterable[Agreement]
-) -> None:
+def may_agree(person: str, teams: frozenset[str], requester: str, given: Iterable[Agreement]) -> None:
     """Raises StepRefused where somebody's agreement does not count."""
     if person == requester:
         raise StepRefused(
@@ -195,7 +203,7 @@ def may_agree(
         )
     if any(one.by == person for one in given):
         raise StepRefused("request.agreed", f"{person} has agreed to it already", "Somebody else is asked.")
-    if not teams and any(demand.team for demand in terms.demands):
+    if not teams:
         raise StepRefused(
             "request.no_team",
             f"{person} speaks for no team of the map",

@@ -104,7 +104,7 @@ def approve(session: Session, actor: Actor, row: ChangeRequest, note: str) -> tu
     fresh(plan, actor.now_ms)
     asked, given = terms(now, plan), agreements(session, row)
     teams = teams_of(now.map, actor.by)
-    may_agree(actor.by, teams, row.requester, asked, given)
+    may_agree(actor.by, teams, row.requester, given)
     session.add(
         Agreed(
             request_id=row.request_id,

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from broker.kafka.planning import compiled as compiled_of
+from broker.kafka.planning import planned
+from broker.published import PublishedMap
 from ownership.approval import Agreement, Reach, Terms, lacking, may_agree, teams_of, terms_of
 from ownership.lifecycle import StepRefused
 from ownership.plan import Plan
-from tests.governed_map import BILLING_READS, EMAIL_TOO, NEW_OWNER, OTHER_WORDS, compiled, plan, with_replay
+from tests.governed_map import (
+    BILLING_READS,
+    EMAIL_TOO,
+    NEW_OWNER,
+    OTHER_WORDS,
+    compiled,
+    documents,
+    plan,
+    published,
+    with_replay,
+)
 
 
 def terms(made: Plan, **customer: Any) -> Terms:
@@ -62,8 +76,6 @@ def test_many_readers_reach_far() -> None:
     before, wanted = compiled(), compiled()
     entry = wanted.objects["customer"]
     granted = {**entry.readers, **{name: frozenset(["name", "email"]) for name in readers}}
-    from dataclasses import replace
-
     wanted = replace(wanted, objects={"customer": replace(entry, readers=granted)})
     made = with_replay(plan(**EMAIL_TOO))
     found = terms_of(made, before, wanted)
@@ -103,18 +115,62 @@ def test_what_is_lacking_is_said() -> None:
     [("rita", "request.own"), ("ana", "request.agreed"), ("vic", "request.no_team"), ("sam", "")],
 )
 def test_whose_agreement_counts(person: str, code: str) -> None:
-    asked = terms(with_replay(plan(**NEW_OWNER)), **NEW_OWNER)
     given = [Agreement("ana", frozenset(["sales-operations"]))]
     teams = teams_of(compiled(), person)
     if code:
         with pytest.raises(StepRefused) as refused:
-            may_agree(person, teams, "rita", asked, given)
+            may_agree(person, teams, "rita", given)
         assert refused.value.code == code
     else:
-        may_agree(person, teams, "rita", asked, given)
+        may_agree(person, teams, "rita", given)
 
 
 def test_a_requester_who_is_the_steward_cannot_approve_either() -> None:
-    asked = terms(with_replay(plan(**NEW_OWNER)), **NEW_OWNER)
     with pytest.raises(StepRefused, match="cannot approve it"):
-        may_agree("ana", teams_of(compiled(), "ana"), "ana", asked, [])
+        may_agree("ana", teams_of(compiled(), "ana"), "ana", [])
+
+
+def test_a_comment_is_looked_at_by_somebody_else() -> None:
+    texts = documents()
+    made = planned(published(), texts | {"customer.yaml": texts["customer.yaml"] + "# a word\n"})
+    found = terms(made)
+    assert [one.kind.value for one in made.changes] == ["text"]
+    assert found.reach is Reach.NARROW and [one.team for one in found.demands] == [""]
+    assert lacking(found, []) == ("0 of 1 people have agreed",)
+    assert lacking(found, [Agreement("fay", frozenset(["finance"]))]) == ()
+
+
+def test_nobody_is_let_into_a_team_by_others() -> None:
+    """Otherwise two who speak for nobody could make each other stewards."""
+    texts = documents()
+    let_in = texts | {"systems.yaml": texts["systems.yaml"].replace("- fay", "- fay\n    - rita")}
+    made = planned(published(), let_in)
+    found = terms_of(made, compiled(), compiled_of(PublishedMap(2, "", let_in)))
+    assert [(one.team, one.why) for one in found.demands] == [("finance", "is itself changed")]
+    with pytest.raises(StepRefused, match="speaks for no team"):
+        may_agree("vic", frozenset(), "rita", [])
+    assert lacking(found, [Agreement("ana", frozenset(["sales-operations"]))]) != ()
+    board = "teams:\n  board: {contact: 'mailto:b@example.com', members: [rita]}\n"
+    new = texts | {"systems.yaml": texts["systems.yaml"].replace("teams:\n", board)}
+    asked = terms_of(planned(published(), new), compiled(), compiled_of(PublishedMap(2, "", new)))
+    assert [one.team for one in asked.demands] == [""]
+    with pytest.raises(StepRefused, match="speaks for no team"):
+        may_agree("vic", frozenset(), "rita", [])
+
+
+def test_a_steward_without_a_team_is_asked_before_it_gets_one() -> None:
+    bare = replace(compiled(), teams={})
+    found = terms_of(plan(**OTHER_WORDS), bare, compiled())
+    assert ("sales-operations", "answers for customer") in [(one.team, one.why) for one in found.demands]
+    made = plan().model_copy(update={"changes": ()})
+    assert [one.team for one in terms_of(made, bare, compiled()).demands] == ["sales-operations"]
+
+
+def test_an_object_that_goes_or_comes_asks_its_steward() -> None:
+    before = compiled()
+    none = replace(before, objects={})
+    made = plan(**NEW_OWNER)
+    assert [one.team for one in terms_of(made, before, none).demands] == ["sales-operations"]
+    fresh = terms_of(made, none, before)
+    assert [one.why for one in fresh.demands] == ["is to answer for customer"]
+    assert fresh.reach is Reach.NARROW, "nothing was judged before of an object that is new"

@@ -11,7 +11,7 @@ import pytest
 from ownership.changed import Kind
 from ownership.changes import changes
 from ownership.document import duration_ms, duration_text
-from ownership.map import ConflictTerms, ObjectMap, OnViolation, OwnershipMap, Sla, System
+from ownership.map import ConflictTerms, ObjectMap, OnViolation, OwnershipMap, Sla, System, Team
 from tests.unit.ownership.test_load import SLA, loaded
 
 DERIVED = {"writers", "systems", "sole_owner", "involved", "former", "epochs", "file"}
@@ -229,3 +229,15 @@ def test_who_decides_on_conflicts() -> None:
     above = rule | {"unanswered": "escalate", "escalate_to": "board"}
     (sentence,) = told({"conflict_process": rule}, {"conflict_process": above})
     assert sentence.endswith("then board is told (before: finance, within 2d; then the owner's value stays)")
+
+
+def test_who_speaks_for_a_team() -> None:
+    base = OwnershipMap(version=1, digest="")
+    ana = replace(base, teams={"sales": Team(name="sales", contact="mailto:s@x", members=frozenset(["ana"]))})
+    sam = replace(base, teams={"sales": Team(name="sales", contact="mailto:s@x", members=frozenset(["sam"]))})
+    assert said(base, ana) == ["ana may approve for the team sales", "the team sales is asked at mailto:s@x"]
+    assert said(ana, sam) == [
+        "sam may approve for the team sales",
+        "ana may no longer approve for the team sales",
+    ]
+    assert said(sam, base) == ["nobody speaks for the team sales any more"]
