@@ -24,6 +24,7 @@ from tests.envelopes import acknowledgement, case, encode, failure, ledger, trai
 
 SLOTS, PARTITIONS = 2, 2
 TOPICS = {
+    "ownership.map": 1,
     "quarantine": SLOTS,
     "trail": SLOTS,
     "ledger": SLOTS,
@@ -83,8 +84,22 @@ class GateLike:
             await self._producer.commit_transaction()
 
 
+def map_version(version: int, by: str = "prepare") -> bytes:
+    documents = {"systems.yaml": "systems: {}\n"}
+    told = {
+        "version": version,
+        "digest": f"d{version}",
+        "documents": documents,
+        "by": by,
+        "published_ms": version,
+    }
+    return encode("map", told)
+
+
 async def produce(access: KafkaAccess) -> None:
     async with GateLike(access) as gate:
+        for version, by in ((1, "prepare"), (2, "anna"), (2, "otto, a moment later"), (3, "anna")):
+            await gate.commit(("ownership.map", 0, map_version(version, by)))
         for number in range(20):
             records = [
                 ("quarantine", number % SLOTS, encode("case", case(f"case-{number}", offset=number))),
@@ -148,4 +163,4 @@ def complete(engine: Engine) -> bool:
     with reading(engine) as connection:
         received = account(connection).received
     enough = len(found["cases"]) == 20 and len(found["trail"]) == 23 and received == 80
-    return enough and bool(sinks) and sinks[0][3] == 4
+    return enough and bool(sinks) and sinks[0][3] == 4 and len(found["map_versions"]) == 3

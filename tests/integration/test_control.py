@@ -26,6 +26,7 @@ from broker.store.cases import find_case
 from broker.store.engine import Engine, clear_rebuilt, open_store, reading
 from broker.store.ledger import account
 from broker.store.syncs import read_syncs
+from broker.store.versions import newest_version, versions_known
 from ownership.map import ObjectMap, OwnershipMap, Sla, System
 from schemas.keys import partition_of
 from schemas.registry import envelopes
@@ -124,6 +125,17 @@ async def test_records_are_indexed_once_and_a_rebuild_gives_the_same_rows(
     assert not first["gaps"]
     assert not first["ledger_faults"]
     assert sum(row[3] for row in first["windows"]) == 10, "applied, counted once"
+
+    with reading(engine) as connection:
+        newest, known = newest_version(connection), versions_known(connection)
+    assert (newest.version, newest.digest, dict(newest.documents)) == (
+        3,
+        "d3",
+        {"systems.yaml": "systems: {}\n"},
+    )
+    assert [one.by for one in known] == ["prepare", "anna", "anna"], (
+        "of two under one number the first is in force"
+    )
 
     clear_rebuilt(engine)
     await index(engine, access, lambda: complete(engine))
