@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 FieldName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
+DataClass = Literal["pii", "secret", "internal", "public"]
 Policy = Literal["quarantine", "reject", "propose"]
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
@@ -114,7 +115,7 @@ class FieldRule(Document):
     system_of_record: Name | None = None
     until: AwareDatetime | None = None
     """From then on nobody owns it, and every write is held, until the map names an owner."""
-    class_: Literal["pii", "secret", "internal", "public"] | None = Field(default=None, alias="class")
+    class_: DataClass | None = Field(default=None, alias="class")
 
 
 class SystemRule(Document):

@@ -29,7 +29,8 @@ class MapRefused(Exception):
     """The map has faults; no part of it is used (I7)."""
 
     code = "map.refused"
+    whole = "the ownership map is not used:"
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         self.findings = tuple(findings)
-        super().__init__("the ownership map is not used:\n" + "\n".join(str(finding) for finding in findings))
+        super().__init__("\n".join([self.whole, *map(str, findings)]))

@@ -6,6 +6,7 @@ a field and enforce one of them unseen.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -17,6 +18,8 @@ Path = tuple[str | int, ...]
 DOCUMENT_LENGTH_MAX = 1_000_000
 DEPTH_MAX = 32
 MERGE_KEY = "<<"
+OPEN = "?"
+"""Stands where somebody still has to say something: a map with it is refused."""
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's, which every wheel of PyYAML has: ten times as fast on a thousand files."""
 _OPENS = (
@@ -99,6 +102,18 @@ def _walk(node: yaml.Node, path: Path, file: str, lines: dict[Path, int], findin
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             _walk(item, (*path, index), file, lines, findings)
+
+
+def open_places(values: Any, path: Path = ()) -> Iterator[Path]:
+    """Where something is left open."""
+    if values == OPEN:
+        yield path
+    elif isinstance(values, dict):
+        for key, value in values.items():
+            yield from open_places(value, (*path, str(key)))
+    elif isinstance(values, list):
+        for index, value in enumerate(values):
+            yield from open_places(value, (*path, index))
 
 
 def dotted(path: Path) -> str:

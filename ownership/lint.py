@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 
 from ownership.document import ObjectDocument, SystemsDocument, clock_text
 from ownership.errors import Finding
+from ownership.form import line_of
 from ownership.lines import Path, dotted
 
 _Document_co = TypeVar("_Document_co", covariant=True)
@@ -28,17 +29,11 @@ class Located(Generic[_Document_co]):
 
     def finding(self, code: str, path: Path, detail: str, remedy: str) -> Finding:
         """A finding at a path of this document."""
-        return Finding(f"map.{code}", self.file, self._line(path), dotted(path), detail, remedy)
+        return Finding(f"map.{code}", self.file, line_of(self.lines, path), dotted(path), detail, remedy)
 
     def advice(self, code: str, path: Path, detail: str, remedy: str) -> Finding:
         """Something that the gate does not mind."""
         return replace(self.finding(code, path, detail, remedy), warning=True)
-
-    def _line(self, path: Path) -> int:
-        """Where it stands, or else what it would be a part of."""
-        while path and path not in self.lines:
-            path = path[:-1]
-        return self.lines.get(path, 1)
 
 
 def lint(

@@ -9,15 +9,16 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, TypeVar, get_args
+from typing import TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from ownership.advice import advise
 from ownership.document import ConflictRule, ObjectDocument, SlaDocument, SystemsDocument, Weekday
 from ownership.errors import Finding, MapRefused
+from ownership.form import faults_of_form, line_of
 from ownership.handover import handed_over
-from ownership.lines import Path, dotted, read_yaml
+from ownership.lines import Path, dotted, open_places, read_yaml
 from ownership.lint import Located, lint
 from ownership.map import Calendar, ConflictTerms, ObjectMap, OnViolation, OwnershipMap, Sla, System, Team
 
@@ -139,39 +140,26 @@ def _read(file: str, text: str, model: type[_Model], findings: list[Finding]) ->
     lines: dict[Path, int] = {}
     try:
         values, lines = read_yaml(text, file)
+        if left := [_open(file, lines, path) for path in open_places(values)]:
+            findings += left
+            return None
         return Located(file, model.model_validate(values), lines)
     except MapRefused as refused:
         findings += refused.findings
     except ValidationError as error:
-        for fault in error.errors():
-            path: Path = tuple(
-                part for part in fault["loc"] if not str(part).startswith(("literal[", "list["))
-            )
-            findings.append(
-                Finding(
-                    "map." + fault["type"],
-                    file,
-                    _line(lines, path),
-                    dotted(path),
-                    fault["msg"],
-                    _remedy(fault),
-                )
-            )
+        findings += faults_of_form(error, file, lines, "map", "See docs/reference/ownership-map.md.")
     return None
 
 
-def _line(lines: Mapping[Path, int], path: Path) -> int:
-    while path and path not in lines:
-        path = path[:-1]
-    return lines.get(path, 1)
-
-
-def _remedy(fault: Any) -> str:
-    if fault["type"] == "missing":
-        return "Add it."
-    if fault["type"] == "extra_forbidden":
-        return "Remove it, or mend its spelling."
-    return "See docs/reference/ownership-map.md."
+def _open(file: str, lines: Mapping[Path, int], path: Path) -> Finding:
+    return Finding(
+        "map.left_open",
+        file,
+        line_of(lines, path),
+        dotted(path),
+        "is left open",
+        "Say it; nobody guesses it.",
+    )
 
 
 def _compile(

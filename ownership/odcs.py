@@ -7,6 +7,7 @@ Pure. https://bitol-io.github.io/open-data-contract-standard/v3.1.0/. What the s
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import date
 from typing import Any
 
 from ownership.map import ObjectMap, OwnershipMap
@@ -35,12 +36,32 @@ _LOGICAL = {
     "timestamp-micros": "timestamp",
 }
 AvroField = Mapping[str, Any]
+PREFIX = "solesource."
+KEPT = (
+    "generation",
+    "partitions",
+    "systems",
+    "handover",
+    "conflicts",
+    "conflict_process",
+    "review",
+    "slas",
+)
+"""Keys of an object's file that the standard has no word for: they go into the contract as they are written."""
 
 
 def odcs_of(
-    ownership_map: OwnershipMap, name: str, topic: str, fields: Mapping[str, AvroField]
+    ownership_map: OwnershipMap,
+    name: str,
+    topic: str,
+    fields: Mapping[str, AvroField],
+    written: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The contract of an object. `topic`: of its authoritative records; `fields`: those of its Avro contract."""
+    """The contract of an object.
+
+    `topic`: of its authoritative records; `fields`: those of its Avro contract; `written`: its file's values.
+    """
+    untils = {field: rule["until"] for field, rule in written.get("fields", {}).items() if "until" in rule}
     entry = ownership_map.objects[name]
     return {
         "apiVersion": VERSION,
@@ -60,9 +81,15 @@ def odcs_of(
                 "physicalType": "topic",
                 "logicalType": "object",
                 "description": entry.description,
-                "properties": [_property(entry, field, fields[field]) for field in entry.fields],
+                "properties": [
+                    _property(entry, field, fields[field], untils.get(field)) for field in entry.fields
+                ],
                 "customProperties": _custom(
-                    systemOfRecord=entry.system_of_record, create=entry.create, delete=entry.delete
+                    systemOfRecord=entry.system_of_record,
+                    create=entry.create,
+                    delete=entry.delete,
+                    consumers="soft" if entry.delete_softly else "hard",
+                    **{key: _plain(written[key]) for key in KEPT if key in written},
                 ),
             }
         ],
@@ -76,7 +103,7 @@ def odcs_of(
     }
 
 
-def _property(entry: ObjectMap, name: str, field: AvroField) -> dict[str, Any]:
+def _property(entry: ObjectMap, name: str, field: AvroField, until: Any) -> dict[str, Any]:
     kind, nullable = _type(field["type"])
     found: dict[str, Any] = {
         "name": name,
@@ -86,6 +113,8 @@ def _property(entry: ObjectMap, name: str, field: AvroField) -> dict[str, Any]:
         "customProperties": _custom(
             systemOfRecord=entry.owner_of(name) or "nobody",
             readers=", ".join(entry.readers_of(name)),
+            avro=_plain({key: value for key, value in field.items() if key != "name"}),
+            **({"until": _plain(until)} if until is not None else {}),
         ),
     }
     if field.get("doc"):
@@ -146,5 +175,14 @@ def _promise(what: str, value: float, unit: str, element: str, description: str)
     return {"property": what, "value": value, "unit": unit, "element": element, "description": description}
 
 
-def _custom(**said: str) -> list[dict[str, str]]:
-    return [{"property": f"solesource.{name}", "value": value} for name, value in said.items()]
+def _custom(**said: Any) -> list[dict[str, Any]]:
+    return [{"property": PREFIX + name, "value": value} for name, value in said.items()]
+
+
+def _plain(value: Any) -> Any:
+    """A copy, with moments and days as texts: not every reader of YAML knows them, or aliases."""
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return value.isoformat() if isinstance(value, date) else value

@@ -150,7 +150,10 @@ def _promises(entry: ObjectMap) -> Iterator[str]:
 
 
 def _expected(sla: Sla) -> str:
-    return "-" if sla.expect_every_ms is None else f"something every {duration_text(sla.expect_every_ms)}"
+    if sla.expect_every_ms is None:
+        return "-"
+    by = f", by the calendar {sla.calendar}" if sla.calendar else ""
+    return f"something every {duration_text(sla.expect_every_ms)}{by}"
 
 
 def cell(text: str) -> str:

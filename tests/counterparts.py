@@ -10,6 +10,7 @@ from tests import apicurio, asyncapi_specs, kafka_connect
 COUNTERPARTS = {
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
     "javac": ("javac",),
+    "oslo (OpenSLO's own reader, Go)": ("oslo",),
 }
 
 

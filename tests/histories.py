@@ -68,6 +68,11 @@ def moment(ms: int) -> str:
 
 def rules_of_law(law: Law, contract: dict[str, Any] = CUSTOMER, *, version: int = 1) -> Rules:
     """The same law as an ownership map."""
+    return rules_of(map_texts(document_of_law(law), [contract]), version)
+
+
+def document_of_law(law: Law) -> dict[str, Any]:
+    """The same law as the values of an object's file."""
 
     def granted(system: str) -> Any:
         visible = law.readers.get(system, "none")
@@ -76,7 +81,7 @@ def rules_of_law(law: Law, contract: dict[str, Any] = CUSTOMER, *, version: int 
     def state(system: str) -> str:
         return "observe" if system in law.observed else "live"
 
-    document = object_document(
+    return object_document(
         create=law.create,
         delete={"authority": law.delete, "consumers": "soft"},
         fields={name: {"system_of_record": owner} for name, owner in law.owners.items()},
@@ -90,7 +95,6 @@ def rules_of_law(law: Law, contract: dict[str, Any] = CUSTOMER, *, version: int 
             for h in law.handovers
         ],
     )
-    return rules_of(map_texts(document, [contract]), version)
 
 
 def events() -> st.SearchStrategy[str]:

@@ -1,4 +1,4 @@
-"""`solesource map docs | matrix | odcs`: the map for people who do not read YAML."""
+"""`solesource map docs | matrix | odcs | openslo`: the map for people who do not read YAML."""
 
 import csv
 import io
@@ -17,10 +17,13 @@ from broker.cli.output import show
 from broker.clock import today
 from broker.governance.map_pages import html_of, meanings_of
 from broker.rules import rules_of
+from ownership.lines import read_yaml
 from ownership.map import OwnershipMap
 from ownership.odcs import odcs_of
+from ownership.openslo import openslo_of
 from ownership.pages import matrix as matrix_of
 from ownership.pages import pages, which
+from schemas.hops import BOUNDS_MS
 
 _STYLE = """
 :root{--ink:#1c2430;--paper:#fff;--line:#c9d1da;--soft:#f2f5f8;--strong:#0b5cad}
@@ -103,11 +106,33 @@ def odcs(
     ] = None,
 ) -> None:
     """Write each object as a data contract of the Open Data Contract Standard 3.1.0, for catalogues."""
-    rules = rules_of(settings_of(folder).map_documents(), 0)
+    texts = settings_of(folder).map_documents()
+    rules = rules_of(texts, 0)
     streams = topics.streams_of(rules.ownership_map)
     out.mkdir(parents=True, exist_ok=True)
     for name, reader in sorted(rules.readers.items()):
         fields = {str(field["name"]): field for field in reader.contract.schema["fields"]}
-        document = odcs_of(rules.ownership_map, name, topics.authoritative(streams[name]), fields)
+        file = rules.ownership_map.objects[name].file
+        written, _ = read_yaml(texts[file], file)
+        topic = topics.authoritative(streams[name])
+        document = odcs_of(rules.ownership_map, name, topic, fields, written)
         write(out / f"{name}.odcs.yaml", yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
     show({}, as_json=False, text=f"{len(rules.readers)} contracts in {out}.")
+
+
+def openslo(
+    out: Annotated[Path, typer.Argument(help="Folder for the files.")],
+    folder: Annotated[
+        Path | None, typer.Option(help="Folder of the map; default SOLESOURCE_MAP_DIR.")
+    ] = None,
+) -> None:
+    """Write the promises of each object as OpenSLO v1, for tools that compute and alert by that."""
+    rules = rules_of(settings_of(folder).map_documents(), 0)
+    out.mkdir(parents=True, exist_ok=True)
+    count = 0
+    for name, entry in sorted(rules.ownership_map.objects.items()):
+        if documents := openslo_of(entry, BOUNDS_MS):
+            text = yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True)
+            write(out / f"{name}.openslo.yaml", text)
+            count += sum(one["kind"] == "SLO" for one in documents)
+    show({}, as_json=False, text=f"{count} objectives in {out}.")

@@ -12,6 +12,7 @@ from broker.cli import (
     doctor,
     documents,
     explain,
+    importing,
     kafka,
     learn,
     ledger,
@@ -62,6 +63,8 @@ for of_the_map in (
     documents.docs,
     documents.matrix,
     documents.odcs,
+    documents.openslo,
+    importing.import_odcs,
 ):
     maps.app.command()(of_the_map)
 for command in (

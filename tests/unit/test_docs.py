@@ -63,7 +63,7 @@ def test_commands() -> None:
 def test_commands_that_pages_show_exist() -> None:
     names = {name for name, _ in commands(typer.main.get_command(app))}
     for page in (ROOT / "docs").rglob("*.md"):
-        for line in re.findall(r"^solesource ([a-z ]+)", page.read_text("utf-8"), re.MULTILINE):
+        for line in re.findall(r"^solesource ([a-z -]+)", page.read_text("utf-8"), re.MULTILINE):
             words = line.split()
             assert {f"solesource {words[0]}", f"solesource {' '.join(words[:2])}"} & names, (page, line)
 

@@ -146,6 +146,22 @@ def test_a_new_system() -> None:
     ]
 
 
+def test_who_may_no_longer_send() -> None:
+    full = loaded()
+    silent = replace(full.systems["billing"], publishes=frozenset())
+    assert said(full, replace(full, systems={**full.systems, "billing": silent})) == [
+        "billing may no longer send changes of customer unless it has a part in it"
+    ]
+
+
+def test_an_owner_that_has_no_part_any_more() -> None:
+    gone = {"fields": {}, "systems": {"crm": {"read": "all"}}}
+    assert any(
+        "what erp writes to it is held for review: it has no part in the object any more" in sentence
+        for sentence in told({}, gone)
+    )
+
+
 OTHERWISE: dict[str, Any] = {
     "key_field": "email",
     "create": "erp",

@@ -12,6 +12,7 @@ from ownership.errors import MapRefused
 from ownership.lines import DOCUMENT_LENGTH_MAX, read_yaml
 from ownership.load import digest_of, load_map
 from ownership.map import ObjectMap, OnViolation, OwnershipMap
+from ownership.reading import mask_keys
 from tests.gate_parts import FIELDS, object_document, systems_document
 
 SLA = {
@@ -166,3 +167,18 @@ def test_what_each_system_may_do_on_kafka() -> None:
     assert nothing == {Purpose.REFUSALS, Purpose.PROPOSALS, Purpose.ACKNOWLEDGEMENTS}
     assert Grant("billing", Operation.READ, Purpose.REFUSALS) in found
     assert not any(g.purpose is Purpose.AUTHORITATIVE and g.operation is Operation.WRITE for g in found)  # I1
+
+
+def test_restricted_readers_get_deliveries_and_keys_for_their_digests() -> None:
+    some = {"billing": {"read": ["name", "phone"], "masked": ["phone"], "mask_key": 7}}
+    law = loaded(systems=some)
+    mine = [g for g in grants(law) if g.system == "billing" and g.purpose is Purpose.DELIVERIES]
+    assert [(g.operation, g.object) for g in mine] == [(Operation.READ, "customer")]
+    assert mask_keys(law) == {7} and mask_keys(loaded()) == frozenset()
+
+
+def test_a_handover_of_the_key_or_of_no_field() -> None:
+    rules = [
+        {"field": name, "to": "erp", "valid_from": "2026-12-01T00:00:00Z"} for name in ("customer_id", "id")
+    ]
+    assert codes(documents(handover=rules)) == ["map.key_owner", "map.unknown_field"]

@@ -25,7 +25,8 @@ def law() -> OwnershipMap:
 def contract_of(law: OwnershipMap) -> dict[str, Any]:
     reader = rules_of(map_documents(), 4).readers["customer"]
     fields = {str(field["name"]): field for field in reader.contract.schema["fields"]}
-    return odcs_of(law, "customer", "authoritative.customer", fields)
+    written = yaml.safe_load(map_documents()["customer.yaml"])
+    return odcs_of(law, "customer", "authoritative.customer", fields, written)
 
 
 def faults(document: dict[str, Any]) -> list[str]:

@@ -46,6 +46,33 @@ def test_an_objects_page(law: OwnershipMap) -> None:
     assert '-->|"2"| r_billing' in text and 'w_crm["' in text
 
 
+def test_an_objects_page_says_what_is_not(law: OwnershipMap) -> None:
+    systems = {
+        "crm": {"read": "all"},
+        "erp": {"read": "none"},
+        "billing": {"read": [], "state": "observe"},
+    }
+    text = pages(loaded(fields={}, systems=systems), {}, "Told.")["customer.md"]
+    assert "(`erp`) reads nothing; what it writes" in text
+    assert "(`billing`) reads nothing; is only watched: what it sends has no effect." in text
+    assert "Nothing is promised." in text and "Decides:" not in text
+    assert '-->|"0"|' not in text and "r_billing" not in text
+    masked = {"billing": {"read": ["email"], "masked": ["email"]}}
+    text = pages(loaded(systems=masked), {}, "Told.")["customer.md"]
+    assert "(`billing`) gets a digest of email; what it writes" in text
+
+
+def test_an_objects_page_says_who_decides_and_what_is_expected(law: OwnershipMap) -> None:
+    (sla,) = law.objects["customer"].slas
+    entry = replace(law.objects["customer"], slas=(replace(sla, expect_every_ms=60_000, calendar="office"),))
+    process = {"decides": "sales", "within": "1d"}
+    decided = loaded(conflict_process=process).objects["customer"].conflict_process
+    entry = replace(entry, conflict_process=decided)
+    text = pages(replace(law, objects={"customer": entry}), {}, "Told.")["customer.md"]
+    assert "| something every 1m, by the calendar office |" in text
+    assert "Decides: sales, within 1d" in text
+
+
 def test_every_field_and_system_is_on_the_pages(law: OwnershipMap) -> None:
     found = pages(law, {}, "Told.")
     for name in law.objects["customer"].fields:

@@ -141,3 +141,10 @@ def test_a_handover_that_is_over_is_declared_as_done(begins: str, done: bool, ad
     rule = {"field": "email", "to": "erp", "valid_from": f"{begins}T00:00:00Z", "done": done}
     found = load_advice(texts(handover=[rule]), CONTRACTS, today=date(2026, 11, 27))
     assert [one.code for one in found].count("map.handover_not_done") == advised
+
+
+def test_a_system_whose_contact_cannot_be_written_to() -> None:
+    found = texts()
+    found["systems.yaml"] = found["systems.yaml"].replace("mailto:erp@example.com", "ask Eve")
+    advised = load_advice(found, CONTRACTS, today=date(2026, 11, 27))
+    assert "systems.erp.contact" in {one.path for one in advised if one.code == "map.contact_unusable"}
