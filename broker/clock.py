@@ -16,4 +16,9 @@ def now_ms() -> int:
 
 def today() -> date:
     """The date, in UTC."""
-    return datetime.fromtimestamp(now_ms() / 1000, UTC).date()
+    return day_of(now_ms())
+
+
+def day_of(ms: int) -> date:
+    """The day of a moment, in UTC."""
+    return datetime.fromtimestamp(ms / 1000, UTC).date()

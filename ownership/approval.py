@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ownership.advice import GUARDED
 from ownership.changed import Kind, listed
 from ownership.lifecycle import StepRefused
 from ownership.map import ObjectMap, OwnershipMap
 from ownership.plan import Plan, PlannedChange
 
-GUARDED = frozenset({"pii", "secret"})
 MANY_READERS = 3
 """Systems that read what is changed, from which on a plan reaches far."""
 FLIPS_MANY = 0.01

@@ -38,6 +38,11 @@ class ReviewDue:
     due: date
     standing: Standing
 
+    @property
+    def late(self) -> bool:
+        """Whether its day is over."""
+        return self.standing in (Standing.OVERDUE, Standing.ESCALATED)
+
 
 def due_after(last: date, every: str) -> date:
     """The day on which the review after this one is due: the same day of the month, or the month's last."""

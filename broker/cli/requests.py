@@ -1,7 +1,6 @@
 """`solesource request ...`: a plan on its way into force."""
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +14,7 @@ from broker.governance import requests, taking_force
 from broker.governance.words import request_document, request_text
 from broker.settings import Settings
 from broker.store.decided import requests_page
+from ownership.changed import moment
 
 app = typer.Typer(no_args_is_help=True, help="Change requests: plans that their stewards approve.")
 Request = Annotated[str, typer.Argument(metavar="REQUEST")]
@@ -137,7 +137,7 @@ def list_requests(
             {
                 "request": row.request_id,
                 "state": row.state,
-                "since": datetime.fromtimestamp(row.state_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC"),
+                "since": moment(row.state_ms),
                 "by": row.requester,
                 "title": row.title,
             }

@@ -9,7 +9,7 @@ import typer
 from broker.cli.governed import By, acting, looking
 from broker.cli.output import AsJson, CommandRefused, show, table_of
 from broker.cli.planning import moment_ms
-from broker.clock import now_ms
+from broker.clock import day_of, now_ms
 from broker.governance import evidence, reviewing
 from broker.governance.packing import pack_of
 from broker.pack.html import pack_html
@@ -135,7 +135,7 @@ def write_pack(
     pages = {"html": pack_html(made).encode(), "pdf": pack_pdf(made)}
     lines = []
     for ending, content in pages.items():
-        place = out / f"review-{named}-{reviewing.day_of(to_ms)}.{ending}"
+        place = out / f"review-{named}-{day_of(to_ms)}.{ending}"
         place.write_bytes(content)
         lines.append(f"{place}  {reviewing.pack_digest(content)}")
     show(None, as_json=False, text="\n".join(lines))

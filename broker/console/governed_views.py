@@ -9,7 +9,7 @@ from broker.console.errors import NotFoundError
 from broker.console.governing import Governing
 from broker.governance import requests, reviewing
 from broker.governance.evidence import evidence_at
-from broker.governance.history import history_of
+from broker.governance.history import ONCE_IN_FORCE, history_of
 from broker.governance.map_pages import html_of
 from broker.governance.maps import InForce, in_force
 from broker.governance.words import request_document, request_line, review_line, waiver_line
@@ -152,9 +152,8 @@ class GovernedViews:
 
     def reviews_missed(self) -> list[ReviewDue]:
         """Reviews that are overdue: for Today."""
-        late = (Standing.OVERDUE, Standing.ESCALATED)
         with self._governing.looking() as session:
-            return [one for one in reviewing.reviews(session, now_ms()) if one.standing in late]
+            return [one for one in reviewing.reviews(session, now_ms()) if one.late]
 
 
 TONES = {
@@ -256,10 +255,8 @@ def _waits_for(row: ChangeRequest, person: str, teams: frozenset[str]) -> bool:
 
 
 def _ended(session: Session) -> list[ChangeRequest]:
-    over = (State.EFFECTIVE, State.SUPERSEDED, State.ROLLED_BACK)
-    return [row for row in requests_page(session, state=None, before=None, limit=200) if row.state in over][
-        :20
-    ]
+    rows = requests_page(session, state=None, before=None, limit=200)
+    return [row for row in rows if row.state in ONCE_IN_FORCE][:HISTORY_LENGTH]
 
 
 def _bars(replay: dict[str, Any] | None) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from broker.governance.requests import plan_of
 from broker.store.decided import Session, requests_in
 from broker.store.governed import ChangeRequest
-from broker.store.versions import versions_known
+from broker.store.versions import versions_of_file
 from ownership.lifecycle import State
 from ownership.map import ObjectMap
 
@@ -30,17 +30,14 @@ class Turn:
 
 def history_of(session: Session, entry: ObjectMap) -> list[Turn]:
     """The versions in which the object's file reads otherwise than before, newest first."""
-    versions = versions_known(session.connection(), LOOKED_AT)
     became = {row.map_version: row for row in requests_in(session, *ONCE_IN_FORCE)}
-    found = []
-    for before, one in zip([None, *versions], versions, strict=False):
-        was = before.documents.get(entry.file) if before is not None else None
-        if one.documents.get(entry.file) != was:
-            row = became.get(one.version)
+    found, was = [], None
+    for version, by, at_ms, text in versions_of_file(session.connection(), entry.file, LOOKED_AT):
+        if text != was:
+            row = became.get(version)
             words = (
-                tuple(c.words for c in plan_of(row).changes if c.object == entry.name)
-                if row is not None
-                else ()
+                [c.words for c in plan_of(row).changes if c.object == entry.name] if row is not None else []
             )
-            found.append(Turn(one.version, one.published_ms, one.by, row, words))
+            found.append(Turn(version, at_ms, by, row, tuple(words)))
+        was = text
     return found[::-1]

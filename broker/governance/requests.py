@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
-from datetime import UTC, datetime
 
+from broker.clock import day_of
 from broker.governance.evidence import waived_at
 from broker.governance.maps import InForce, in_force, wanted_by
 from broker.governance.telling import tell
@@ -201,7 +201,7 @@ def may_from_ms(asked: Terms, row: ChangeRequest, now_ms: int) -> int:
 
 def warnings_of(session: Session, now_ms: int, now: InForce, plan: Plan) -> list[Finding]:
     """Warnings that the map would have, has not now, and nobody answers for."""
-    today = datetime.fromtimestamp(now_ms / 1000, UTC).date()
+    today = day_of(now_ms)
     known = (
         {_spot(one) for one in advice_of(now.published.documents, today)} if now.published.version else set()
     )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, date, datetime
 
+from broker.clock import day_of
 from broker.governance.maps import in_force
 from broker.governance.telling import tell
 from broker.store.audit import Actor
@@ -15,11 +15,6 @@ from ownership.approval import teams_of
 from ownership.document import duration_text
 from ownership.lifecycle import StepRefused
 from ownership.reviews import ReviewDue, Standing, review_due
-
-
-def day_of(ms: int) -> date:
-    """The day of a moment, in UTC."""
-    return datetime.fromtimestamp(ms / 1000, UTC).date()
 
 
 def reviews(session: Session, now_ms: int) -> list[ReviewDue]:

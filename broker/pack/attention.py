@@ -19,7 +19,6 @@ from broker.pack.words import (
     day,
     named,
 )
-from ownership.reviews import Standing
 
 LEAD = 3
 """So many sentences stand at the top of the first page; what else there is follows them."""
@@ -78,11 +77,7 @@ def _cases(pack: Pack) -> Iterator[Finding]:
 
 
 def _reviews(pack: Pack) -> Iterator[Finding]:
-    late = [
-        one.name
-        for one in pack.objects
-        if one.review is not None and one.review.standing in (Standing.OVERDUE, Standing.ESCALATED)
-    ]
+    late = [one.name for one in pack.objects if one.review is not None and one.review.late]
     if late:
         yield Finding(f"{counted(len(late), 'review is', 'reviews are')} overdue: {named(late)}.")
 

@@ -45,6 +45,17 @@ def versions_known(connection: Connection, limit: int = 1000) -> list[PublishedM
     return [_published(row) for row in reversed(rows)]
 
 
+def versions_of_file(connection: Connection, file: str, limit: int) -> list[tuple[int, str, int, str | None]]:
+    """(version, by, published in ms, text of one file) of the latest versions, oldest first; None = not in it.
+
+    The database picks the text: a map may have a thousand files.
+    """
+    text = map_versions.c.documents[file].as_string()
+    query = select(map_versions.c.version, map_versions.c.by, map_versions.c.published_ms, text)
+    rows = connection.execute(query.order_by(map_versions.c.version.desc()).limit(limit)).all()
+    return [(int(row[0]), str(row[1]), int(row[2]), row[3]) for row in reversed(rows)]
+
+
 def _published(row: object) -> PublishedMap:
     facts = row._asdict()  # type: ignore[attr-defined]
     return PublishedMap(**facts)
