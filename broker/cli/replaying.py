@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from broker import topics
 from broker.access import KafkaAccess
 from broker.kafka.reading import TopicReader
+from broker.lane.cycles import look_for_cycles, only_between_batches
 from broker.lane.flips import Flips, SideBySide, states_before
 from broker.lane.judged import LogRecord
 from broker.published import PublishedMap
@@ -144,6 +145,7 @@ def _begin(
 ) -> None:
     global _both  # noqa: PLW0603 - a process of a pool is given once what all of its jobs need
     _both = _Both(access, rules_of(before, version, now_ms), rules_of(after, version + 1, FOREVER_MS), told)
+    only_between_batches()
 
 
 def _judged(job: Job) -> Flips:
@@ -164,6 +166,7 @@ def _judged(job: Job) -> Flips:
                 sides.judge(waiting)
                 both.told.put(len(waiting))
                 waiting = []
+                look_for_cycles()
         if waiting:
             sides.judge(waiting)
             both.told.put(len(waiting))

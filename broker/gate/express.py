@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from broker.gate.fields import Standing, standing
@@ -44,28 +44,32 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpressPlan(Plan):
-    """For a system that owns fields of an object, all of whose fields are owned."""
+    """For a system that owns fields of an object, all of whose fields are owned.
+
+    Two plans are equal that change records of the same contract alike: functions are of the contract and of who owns
+    what, and words only say which map it was.
+    """
 
     authoritative: Header
     """`ce_type` of what the gate writes."""
-    differences: Differences
-    merging: Merging | None
+    differences: Differences = field(compare=False)
+    merging: Merging | None = field(compare=False)
     """Puts the system's fields into the record; None where it owns all: then its own bytes are the record."""
     blank: Blank
     key_bit: int
     own_bits: int
     """Fields of the system: a change lists all of them, and differs in no other."""
-    listed: Callable[[bytes], int]
+    listed: Callable[[bytes], int] = field(compare=False)
     """Fields that `ce_fields` lists, as bits; 0 = only the long way can tell."""
     required_bits: int
     """Fields that cannot be null: a new record sets them."""
-    changed: Callable[[int], Header]
+    changed: Callable[[int], Header] = field(compare=False)
     """`ce_changed` of a set of fields, as bits."""
     groups: Groups
     """Whose fields are which, in the order of a record's owners."""
     place: int
     """The system's among `groups`."""
-    words: tuple[bytes, bytes, bytes]
+    words: tuple[bytes, bytes, bytes] = field(compare=False)
     """What `ce_id`, `ce_causationid` and `ce_decision` begin with."""
     creates: bool
 
@@ -106,6 +110,22 @@ def express(
     received_ms: int,
 ) -> tuple[RecordState, Outgoing] | None:
     """(state after, new revision), or None: take the long way. `state` None = there is no such record yet."""
+    found = advance(plan, state, key, value, headers, received_ms)
+    if found is None:
+        return None
+    after, name, changed = found
+    return after, _revision(plan, key, after, headers[4], name, changed, received_ms)
+
+
+def advance(
+    plan: ExpressPlan,
+    state: RecordState | None,
+    key: bytes,
+    value: bytes | None,
+    headers: Headers,
+    received_ms: int,
+) -> tuple[RecordState, bytes, int] | None:
+    """The same without the revision that is written: (state after, event id, fields that are otherwise, as bits)."""
     if value is None or len(value) > VALUE_LENGTH_MAX or not value.startswith(plan.frame):
         return None
     name = event_id(plan, headers, received_ms)
@@ -122,7 +142,7 @@ def express(
     if found is None:
         return None
     after, changed = found
-    return after, _revision(plan, key, after, headers[4], name, changed, received_ms)
+    return after, name, changed
 
 
 def _created(plan: ExpressPlan, key: bytes, value: bytes, name: bytes) -> tuple[RecordState, int] | None:

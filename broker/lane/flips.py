@@ -18,6 +18,7 @@ from broker.lane.judge import Judge
 from broker.lane.judged import Judged, LogRecord
 from broker.lane.memory import Shelf, SlotMemory
 from broker.lane.order import batches
+from broker.lane.short_ways import SharedWays
 from broker.rules import Rules
 from schemas.authoritative import parse_revision
 
@@ -95,11 +96,15 @@ class SideBySide:
     ) -> None:
         self.found = Flips()
         self._rules = (before, after)
-        self._judges = tuple(Judge(_memory(shelf, partitions, states), "replay") for _ in self._rules)
+        self._shared = SharedWays(before, after)
+        self._judges = tuple(
+            Judge(_memory(shelf, partitions, states), "replay", ways) for ways in self._shared.sides
+        )
 
     def judge(self, records: Sequence[LogRecord]) -> None:
         """Judge changes, in order, on both sides."""
         for batch in batches(records):
+            self._shared.begin()
             was, now = (
                 judge.judge(rules, batch) for judge, rules in zip(self._judges, self._rules, strict=True)
             )

@@ -24,8 +24,8 @@ from broker.gate.connections import (
 )
 from broker.gate.decide import decide
 from broker.gate.decision import Decision
-from broker.gate.echo import EchoPlan, echo
-from broker.gate.express import ExpressPlan, express
+from broker.gate.echo import EchoPlan
+from broker.gate.express import ExpressPlan
 from broker.gate.outgoing import Destination, Outgoing
 from broker.gate.reason import Reason
 from broker.gate.route import route
@@ -38,6 +38,7 @@ from broker.lane.ledger import chain_of
 from broker.lane.memory import Shelf, SlotMemory
 from broker.lane.misrouted import is_placed, placed
 from broker.lane.places import named, places_of
+from broker.lane.short_ways import SHORT_WAYS, ShortWays
 from broker.lane.states import StatesUnusable
 from broker.rules import Rules
 from schemas.errors import SchemaError
@@ -47,9 +48,10 @@ from schemas.registry import envelopes
 class Judge:
     """Judges the batches of one slot."""
 
-    def __init__(self, memory: SlotMemory, worker: str) -> None:
+    def __init__(self, memory: SlotMemory, worker: str, short_ways: ShortWays = SHORT_WAYS) -> None:
         self.memory = memory
         self.worker = worker
+        self._short_ways = short_ways
 
     def judge(self, rules: Rules, records: Sequence[LogRecord], fault: Fault | None = None) -> Judged:
         """Judge records in the given order. The slot's memory stays as it is until `keep`.
@@ -203,7 +205,7 @@ class Judge:
         if state is None and not is_placed(key, source.shelf[1], source.partitions):
             return False
         received_ms = record.timestamp
-        taken = express(plan, state, key, record.value, record.headers, received_ms)
+        taken = self._short_ways.express(plan, state, key, record.value, record.headers, received_ms)
         if taken is None:
             return False
         source.expressed += 1
@@ -220,7 +222,7 @@ class Judge:
             return False
         state = source.pending.get(key) or source.known.get(key)
         place = Position(record.topic, record.partition, record.offset)
-        line = echo(
+        line = self._short_ways.echo(
             plan, state, key, record.value, record.headers, place, record.timestamp, judged.gate_time_ms
         )
         if line is None:

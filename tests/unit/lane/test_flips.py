@@ -10,11 +10,12 @@ import pytest
 
 from broker.gate.outgoing import Destination
 from broker.gate.state import RecordState
+from broker.lane import short_ways
 from broker.lane.flips import SAMPLES_MAX, Flip, Flips, SideBySide, states_before
 from broker.lane.judge import Judge
 from broker.lane.memory import SlotMemory
 from broker.rules import FOREVER_MS, Rules, rules_of
-from tests.gate_parts import T0, Bench, Record, map_texts, object_document
+from tests.gate_parts import CUSTOMER, FLAT, T0, Bench, Record, map_texts, object_document
 
 SHELF = ("customer", 0)
 BEFORE: dict[str, Any] = {}
@@ -30,17 +31,25 @@ OTHERS: list[dict[str, Any]] = [
 ]
 
 
-def rules(version: int, **document: Any) -> Rules:
-    return rules_of(map_texts(object_document(**document)), version)
+CONTRACTS = {"decoded": CUSTOMER, "walked": FLAT}
+"""Of the second, most takes the short ways, which both sides share."""
 
 
-def sides(after: dict[str, Any], states: dict[bytes, RecordState] | None = None) -> SideBySide:
-    return SideBySide(rules(1), rules(2, **after), SHELF, 1, states or {})
+def rules(version: int, contract: dict[str, Any] = CUSTOMER, **document: Any) -> Rules:
+    return rules_of(map_texts(object_document(**document), (contract,)), version)
 
 
-def traffic(seed: int, count: int = 400) -> list[Record]:
+def sides(
+    after: dict[str, Any],
+    states: dict[bytes, RecordState] | None = None,
+    contract: dict[str, Any] = CUSTOMER,
+) -> SideBySide:
+    return SideBySide(rules(1, contract), rules(2, contract, **after), SHELF, 1, states or {})
+
+
+def traffic(seed: int, count: int = 400, contract: dict[str, Any] = CUSTOMER) -> list[Record]:
     """Changes of all kinds of three systems, in order of arrival."""
-    bench, dice = Bench(), random.Random(seed)
+    bench, dice = Bench(rules=rules(1, contract)), random.Random(seed)
     made: list[Record] = []
     for number in range(count):
         system = dice.choice(("crm", "crm", "erp", "billing"))
@@ -72,13 +81,18 @@ def cases(law: Rules, records: list[Record]) -> list[Any]:
     return [outgoing for outgoing, _ in judged.outgoing if outgoing.destination is Destination.QUARANTINE]
 
 
+@pytest.mark.parametrize("contract", CONTRACTS.values(), ids=CONTRACTS)
 @pytest.mark.parametrize("after", OTHERS, ids=[str(sorted(one)) for one in OTHERS])
 @pytest.mark.parametrize("seed", range(3))
-def test_what_flips_is_what_judging_each_change_by_itself_says(after: dict[str, Any], seed: int) -> None:
-    records = traffic(seed)
-    told = sides(after)
-    told.judge(records)
-    was, now = one_by_one(rules(1), records), one_by_one(rules(2, **after), records)
+def test_what_flips_is_what_judging_each_change_by_itself_says(
+    after: dict[str, Any], seed: int, contract: dict[str, Any]
+) -> None:
+    records = traffic(seed, contract=contract)
+    told = sides(after, contract=contract)
+    for start in range(0, len(records), 50):  # states are carried from batch to batch
+        told.judge(records[start : start + 50])
+    laws = rules(1, contract), rules(2, contract, **after)
+    was, now = [one_by_one(law, records) for law in laws]
     expected = Counter(
         (record.topic.split(".")[1], before, then)
         for record, before, then in zip(records, was, now, strict=True)
@@ -89,14 +103,54 @@ def test_what_flips_is_what_judging_each_change_by_itself_says(after: dict[str, 
         found[flip.system, flip.before, flip.after] += count
     assert found == expected and expected, "a map that changes nothing proves nothing"
     assert told.found.judged == len(records)
-    reviewed = [len(cases(law, records)) for law in (rules(1), rules(2, **after))]
-    assert list(told.found.reviewed) == reviewed
+    assert list(told.found.reviewed) == [len(cases(law, records)) for law in laws]
+
+
+def test_what_both_sides_find_alike_is_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    walked = []
+    real = short_ways.advance
+    monkeypatch.setattr(short_ways, "advance", lambda *given: walked.append(given[2]) or real(*given))
+    bench = Bench(rules=rules(1, FLAT, fields={}))
+    records = [
+        bench.upsert("crm", f"seq:0:{n:02d}", {"name": f"N{n}"}, key=f"C-{n % 3}") for n in range(1, 30)
+    ]
+    for after, times in (
+        ({"on_violation": "reject"}, 1),
+        ({"on_violation": "reject", "state": "observe"}, 1),
+    ):
+        walked.clear()
+        erp = {"systems": {"crm": {"read": "all"}, "erp": {"read": "all", **after}}}
+        law = rules(1, FLAT, fields={}), rules(2, FLAT, fields={}, **erp)
+        SideBySide(*law, SHELF, 1, {}).judge(records)
+        assert len(walked) == times * len(records)
+    longer = {
+        **FLAT,
+        "fields": [*FLAT["fields"], {"name": "more", "type": ["null", "string"], "default": None}],
+    }
+    for law in (
+        (rules(1, FLAT, fields={}), rules(2, longer, fields={})),  # another contract: other bytes
+        (rules(1, FLAT, fields={}), rules(2, FLAT, fields={"email": {"system_of_record": "erp"}})),
+    ):
+        walked.clear()
+        SideBySide(*law, SHELF, 1, {}).judge(records)
+        assert len(walked) == 2 * len(records)
+
+
+def test_records_that_share_headers_are_told_apart() -> None:
+    bench = Bench(rules=rules(1, FLAT, fields={}))
+    one = bench.upsert("crm", "seq:0:01", {"name": "Ada"}, key="C-1")
+    other = bench.upsert("crm", "seq:0:01", {"name": "Eve"}, key="C-2")
+    other.headers = one.headers
+    told = SideBySide(rules(1, FLAT, fields={}), rules(2, FLAT, fields={}), SHELF, 1, {})
+    told.judge([one, other])
+    told.judge([bench.upsert("crm", "seq:0:02", {"name": "Ida"}, key="C-1")])
+    assert not told.found.counts
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_same_map_flips_nothing(seed: int) -> None:
-    told = sides(BEFORE)
-    told.judge(traffic(seed))
+    told = sides(BEFORE, contract=FLAT)
+    told.judge(traffic(seed, contract=FLAT))
     assert not told.found.counts and told.found.judged == 400
 
 
