@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import heapq
-import multiprocessing
-import os
-from collections.abc import Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from broker import topics
 from broker.access import KafkaAccess
+from broker.cli.spread import Job, inputs_of, merged, sent_to, spread
 from broker.kafka.reading import TopicReader
 from broker.lane.cycles import look_for_cycles, only_between_batches
 from broker.lane.flips import Flips, SideBySide, states_before
@@ -25,17 +19,6 @@ from ownership.changed import Kind
 from ownership.plan import Plan, PlannedFlip, Replay
 
 CHUNK = 3_000
-LOOK_S = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One partition of one object, and where its changes are."""
-
-    stream: str
-    partition: int
-    inputs: tuple[str, ...]
-    since_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +75,10 @@ def _jobs(
             if name not in said and not everything:
                 continue
             stream = streams[name]
-            inputs = tuple(
-                sorted(topic for topic in existing if (topics.parse_changes(topic) or ("", ""))[1] == stream)
-            )
+            inputs = inputs_of(existing, stream)
             for number in reader.partitions(topics.authoritative(stream)):
-                jobs.append(Job(stream, number, inputs, since_ms))
-                for topic in inputs:
-                    low, high = reader.ends(topic, number, since_ms)
-                    total += high - low
+                jobs.append(Job(stream, number, tuple((topic, number) for topic in inputs), since_ms))
+                total += sent_to(reader, jobs[-1])
     finally:
         reader.close()
     return jobs, total
@@ -116,22 +95,11 @@ def _found(
     quiet: bool,
 ) -> Flips:
     found = Flips()
-    if not jobs:
-        return found
-    context = multiprocessing.get_context("spawn")  # a forked process would share Kafka's sockets
-    with context.Manager() as shared, _bar(quiet=quiet) as bar:
-        told, task = shared.Queue(), bar.add_task("Judging under both maps", total=total)
-        given = (access, dict(newest.documents), newest.version, plan.documents, now_ms, told)
-        workers = min(len(jobs), os.cpu_count() or 1)
-        with ProcessPoolExecutor(workers, context, _begin, given) as pool:
-            left: set[Future[Flips]] = {pool.submit(_judged, job) for job in jobs}
-            while left:
-                done, left = wait(left, LOOK_S, FIRST_COMPLETED)
-                while not told.empty():
-                    bar.advance(task, told.get())
-                for one in done:
-                    found.add(one.result())
-        bar.update(task, completed=found.judged, total=found.judged)
+    given = (access, dict(newest.documents), newest.version, plan.documents, now_ms)
+    for one in spread(
+        jobs, _judged, _begin, given, label="Judging under both maps", total=total, quiet=quiet
+    ):
+        found.add(one)
     return found
 
 
@@ -160,7 +128,7 @@ def _judged(job: Job) -> Flips:
         sides = SideBySide(both.before, both.after, (job.stream, job.partition), count, states)
         sides.found.begun = begun
         waiting: list[LogRecord] = []
-        for record in _merged(both.access, job):
+        for record in merged(both.access, job):
             waiting.append(record)
             if len(waiting) >= CHUNK:
                 sides.judge(waiting)
@@ -173,32 +141,3 @@ def _judged(job: Job) -> Flips:
         return sides.found
     finally:
         reader.close()
-
-
-def _merged(access: KafkaAccess, job: Job) -> Iterator[LogRecord]:
-    """The changes of one partition in the order of judging: by append time, then topic and offset."""
-    readers = [TopicReader(access) for _ in job.inputs]
-    try:
-        logs = [_placed(reader, topic, job) for reader, topic in zip(readers, job.inputs, strict=True)]
-        for _, record in heapq.merge(*logs, key=lambda placed: placed[0]):
-            yield record
-    finally:
-        for reader in readers:
-            reader.close()
-
-
-def _placed(reader: TopicReader, topic: str, job: Job) -> Iterator[tuple[tuple[int, str, int], LogRecord]]:
-    latest = 0
-    for record in reader.records(topic, job.partition, job.since_ms):
-        latest = max(latest, record.timestamp)  # within a partition the offset alone rules
-        yield (latest, topic, record.offset), record
-
-
-def _bar(*, quiet: bool) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True, quiet=quiet),
-    )
