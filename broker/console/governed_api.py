@@ -15,11 +15,12 @@ from pydantic import BaseModel
 
 from broker.clock import now_ms
 from broker.console.errors import ConsoleError
-from broker.console.forms import TOKEN_HEADER, check_token
+from broker.console.forms import TOKEN_HEADER, check_token, signed_in
 from broker.console.governed_forms import (
     PLAN_LENGTH_MAX,
     Approval,
     Draft,
+    Me,
     Note,
     Page,
     Problem,
@@ -33,10 +34,12 @@ from broker.console.governed_forms import (
 )
 from broker.console.governing import KEY_LENGTH_MAX, Answer, Governing, Once
 from broker.governance import evidence, requests, reviewing
-from broker.governance.words import request_document, request_line, review_line, waiver_line
+from broker.governance.maps import in_force
+from broker.governance.words import request_document, request_line, review_line, sign_off_line, waiver_line
 from broker.store.audit import Actor
 from broker.store.decided import Session, audit_page, requests_page, waivers_at
 from broker.store.governed import ChangeRequest
+from ownership.approval import teams_of
 
 VIA = "api"
 Limit = Annotated[int, Query(ge=1, le=200)]
@@ -68,6 +71,7 @@ class GovernedApi:
         """Every address, with its shapes."""
         router = APIRouter(prefix="/api/v1", responses=PROBLEMS)
         add = router.add_api_route
+        add("/me", self.me, methods=["GET"], response_model=Me)
         add("/requests", self.requests, methods=["GET"], response_model=Page)
         add("/requests", self.draft, methods=["POST"], status_code=201)
         add("/requests/{request_id}", self.request, methods=["GET"])
@@ -86,6 +90,13 @@ class GovernedApi:
         add("/reviews/{object_name}/sign-off", self.sign_off, methods=["POST"], status_code=201)
         add("/audit", self.audit, methods=["GET"], response_model=Page)
         return router
+
+    def me(self, request: Request) -> dict[str, Any]:
+        """Whose session or token it is, and for which teams they speak."""
+        user = signed_in(request).user
+        with self._governing.looking() as session:
+            teams = sorted(teams_of(in_force(session).map, user.name))
+        return {"name": user.name, "may_decide": user.may_decide, "teams": teams}
 
     def requests(
         self, state: StateName | None = None, cursor: Cursor = None, limit: Limit = 50
@@ -225,7 +236,7 @@ class GovernedApi:
 
         def do(session: Session, actor: Actor) -> Answer:
             row = reviewing.sign_off(session, actor, object_name, sent.note, sent.pack_sha256)
-            return Answer({"object": row.object, "by": row.by, "map_version": row.map_version}, 201)
+            return Answer(sign_off_line(row), 201)
 
         return self._step(request, "review.sign_off", do, sent, key)
 
@@ -290,7 +301,9 @@ def plan_text(plan: dict[str, Any]) -> str:
     text = json.dumps(plan, ensure_ascii=False)
     if len(text) > PLAN_LENGTH_MAX:
         msg = f"The plan has {len(text)} characters."
-        raise ConsoleError(msg, f"By HTTP come {PLAN_LENGTH_MAX} at most; use `solesource request draft`.")
+        raise ConsoleError(
+            msg, f"By HTTP come {PLAN_LENGTH_MAX} at most; use `solesource request` where the database is."
+        )
     return text
 
 

@@ -78,6 +78,14 @@ class Page(BaseModel):
     next: str | None
 
 
+class Me(BaseModel):
+    """Who asks."""
+
+    name: str
+    may_decide: bool
+    teams: list[str] = Field(description="For which this person speaks, by the map in force.")
+
+
 class Problem(BaseModel):
     """RFC 9457; `type` is stable."""
 

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from broker import telemetry
-from broker.console.errors import UsersFileError
+from broker.console.errors import RefusedError, UsersFileError
 from broker.console.sessions import Session, Sessions
 from broker.console.settings import ConsoleSettings
 from broker.console.users import User, Users
@@ -24,6 +24,7 @@ from broker.console.users import User, Users
 OPEN_PATHS = frozenset({"/login", "/login/link", "/healthz"})
 OPEN_PREFIX = "/static/"
 SAFE_METHODS = frozenset({"GET", "HEAD"})
+REFUSED_REMEDY = "Use the address by which the console knows itself."
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -68,12 +69,14 @@ class Guard:
         answer: ASGIApp = self._app
         if refused:
             telemetry.log("console.refused", level="warning", rule=refused, path=scope["path"])
-            answer = PlainTextResponse(f"This request is refused: {refused}.\n", 403)
+            said = f"This request is refused: {refused}."
+            answer = _told(scope, 403, RefusedError.code, said, REFUSED_REMEDY)
         else:
             try:
                 signed_in = self._signed_in(headers)
             except UsersFileError as error:
-                signed_in, answer = None, PlainTextResponse(f"{error}\n", error.status)
+                signed_in = None
+                answer = _told(scope, error.status, error.code, f"{error.sentence}.", error.remedy)
             scope.setdefault("state", {})["signed_in"] = signed_in
             if signed_in is None and answer is self._app and not _is_open(scope["path"]):
                 answer = _ask_to_sign_in(scope)
@@ -123,15 +126,19 @@ def _is_open(path: str) -> bool:
 def _ask_to_sign_in(scope: Scope) -> ASGIApp:
     path = scope["path"]
     if path.startswith("/api/"):
-        problem = {
-            "type": "console.not_signed_in",
-            "title": "Sign in, or send a bearer token.",
-            "status": 401,
-        }
-        return JSONResponse(problem, 401, media_type="application/problem+json")
+        remedy = "A token is made with `solesource user token NAME`."
+        return _told(scope, 401, "console.not_signed_in", "Sign in, or send a bearer token.", remedy)
     if scope["method"] in SAFE_METHODS and path != "/live":
         return RedirectResponse(f"/login?next={quote(path)}", 303)
     return PlainTextResponse("You are signed out. Open the page again.\n", 401)
+
+
+def _told(scope: Scope, status: int, code: str, sentence: str, remedy: str) -> Response:
+    """A refusal, in the form in which the rest of the console tells them."""
+    if scope["path"].startswith("/api/"):
+        problem = {"type": code, "title": sentence, "status": status, "detail": remedy}
+        return JSONResponse(problem, status, media_type="application/problem+json")
+    return PlainTextResponse(f"{sentence} [{code}] {remedy}\n", status)
 
 
 def _with_headers(send: Send, path: str, *, secure: bool) -> Send:

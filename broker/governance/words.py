@@ -8,7 +8,7 @@ from broker.governance.maps import in_force
 from broker.governance.requests import agreements, plan_of, terms
 from broker.governance.taking_force import hindrances
 from broker.store.decided import Session, agreements_to, remarks_on
-from broker.store.governed import ChangeRequest, Waiver
+from broker.store.governed import ChangeRequest, SignOff, Waiver
 from ownership.approval import Terms, lacking
 from ownership.changed import moment
 from ownership.lifecycle import WAITING, State
@@ -51,6 +51,11 @@ def review_line(one: ReviewDue) -> dict[str, Any]:
         "last": str(one.last) if one.last is not None else None,
         "team": one.team,
     }
+
+
+def sign_off_line(row: SignOff) -> dict[str, Any]:
+    """A review that was done."""
+    return {"object": row.object, "by": row.by, "map_version": row.map_version}
 
 
 def request_document(session: Session, row: ChangeRequest, now_ms: int) -> dict[str, Any]:
