@@ -1,13 +1,16 @@
-"""How a process signs in to Kafka: one credential, as the user it is.
+"""How a process signs in, to Kafka or to a console: one credential, as the user it is.
 
 Holds no connection and reads no file. The password is never part of a representation, a log line or an error.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import ssl
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 REQUEST_TIMEOUT_MS = 12_000
 """How long a request waits for a broker that is silent. Kafka gives such a one 9 s (`broker.session.timeout.ms`), and
@@ -62,3 +65,42 @@ class KafkaAccess:
             "sasl.username": self.username,
             "sasl.password": self.password,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleAccess:
+    """Where a console's API is, and the token by which it knows us.
+
+    Raises ValueError, without showing it, for a token that is none, and for an address that is none or would send the
+    token unencrypted to another machine.
+    """
+
+    url: str
+    token: str = field(repr=False)
+    token_file: Path
+    ca_file: str | None = None
+    """Authority of its certificate, where the machine does not know it."""
+
+    def __post_init__(self) -> None:
+        place = urlsplit(self.url)
+        if place.scheme not in ("http", "https") or not place.hostname or place.port == 0:
+            msg = "a console's address is https:// and a host"
+            raise ValueError(msg)
+        if place.username is not None or place.password is not None or place.query or place.fragment:
+            msg = "a console's address has no user, no question mark and no # in it"
+            raise ValueError(msg)
+        if place.scheme == "http" and not self.on_loopback:
+            msg = f"the token would go to {place.hostname} unencrypted: a console elsewhere is reached by https://"
+            raise ValueError(msg)
+        if not (self.token.isascii() and self.token.isprintable()) or not self.token or " " in self.token:
+            msg = "a token is one line of letters"
+            raise ValueError(msg)
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether it is this very machine by its address; a name other than localhost could be any machine."""
+        host = urlsplit(self.url).hostname or ""
+        try:
+            return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return False

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from broker.access import KafkaAccess
+from broker.access import ConsoleAccess, KafkaAccess
 from broker.clock import now_ms
 from schemas.remote import RemoteRegistry
 
@@ -77,6 +77,17 @@ class Settings(BaseSettings):
         default=None, description="File of the audit's signatures, best on a disk of another machine."
     )
     users_file: Path | None = Field(default=None, description="People who may sign in to the console.")
+    console_public_url: str = Field(
+        default="", description="How browsers and programs reach the console when a proxy stands before it."
+    )
+    console_url: str = Field(
+        default="",
+        description="A console: `request`, `waiver` and `review` speak to its API instead of the database.",
+    )
+    console_token_file: Path | None = Field(
+        default=None, description="File of the token by which it knows who speaks."
+    )
+    console_ca_file: str | None = Field(default=None, description="Authority of that console's certificate.")
 
     @property
     def embedded_kafka_dir(self) -> Path:
@@ -94,9 +105,14 @@ class Settings(BaseSettings):
         return self.users_file or self.home / "users.json"
 
     @property
+    def sqlite_path(self) -> Path:
+        """The database's file where no other database is named."""
+        return self.home / "solesource.db"
+
+    @property
     def store_url(self) -> str:
         """The read models' database."""
-        return self.database_url or f"sqlite:///{self.home / 'solesource.db'}"
+        return self.database_url or f"sqlite:///{self.sqlite_path}"
 
     @property
     def audit_key_path(self) -> Path:
@@ -158,6 +174,28 @@ class Settings(BaseSettings):
             )
         except ValueError as error:
             msg = f"{error} [settings.registry] Mend SOLESOURCE_REGISTRY_URL."
+            raise SettingsRefused(msg) from error
+
+    def console(self) -> ConsoleAccess | None:
+        """The console to speak to, and as whom; None where none is named. Raises SettingsRefused without any token."""
+        if not self.console_url:
+            return None
+        path = self.console_token_file
+        try:
+            token = path.read_text("utf-8").strip() if path is not None else None
+        except (OSError, UnicodeDecodeError) as error:
+            msg = f"the token cannot be read from {path} [settings.console_token] Mend SOLESOURCE_CONSOLE_TOKEN_FILE."
+            raise SettingsRefused(msg) from error
+        if path is None or token is None:
+            msg = (
+                "there is no token for the console [settings.console_token] Have one made with `solesource user token "
+                "NAME`, and name its file in SOLESOURCE_CONSOLE_TOKEN_FILE."
+            )
+            raise SettingsRefused(msg)
+        try:
+            return ConsoleAccess(self.console_url, token, path, self.console_ca_file)
+        except ValueError as error:
+            msg = f"{error} [settings.console] Mend SOLESOURCE_CONSOLE_URL, or the file of its token."
             raise SettingsRefused(msg) from error
 
     def map_documents(self) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from broker.cli.governed import engine_of, looking
+from broker.cli.governed import engine_of, looking, own_store_url
 from broker.cli.output import DIFFERENCES, AsJson, show, table_of
 from broker.settings import Settings
 from broker.store.audit_check import verify as verified
@@ -42,9 +42,10 @@ def verify(
 ) -> None:
     """Find whatever was edited, deleted, inserted or cut off; exit status 2 when something was."""
     settings = Settings()
+    engine = engine_of(own_store_url(settings))
     keys = [read_public(path) for path in public or [public_path(settings.audit_key_path)]]
     heads = (head for path in anchors or [settings.anchors_path] for head in read_anchors(path))
-    with reading(engine_of(settings.store_url)) as connection:
+    with reading(engine) as connection:
         found = verified(connection, keys, heads)
     counted = (
         f"{found.entries} entries, {found.rows} rows, {found.signatures} signatures, {found.anchors} of them kept "
@@ -95,6 +96,6 @@ def go_back(
     ] = False,
 ) -> None:
     """Go back to an older step, for an older program; forward goes by itself."""
-    with writing(engine_of(Settings().store_url)) as connection:
+    with writing(engine_of(own_store_url(Settings()))) as connection:
         gone = back(connection, to, with_rows=with_rows)
     show(None, as_json=False, text=f"The database is at step {to}. Gone: {', '.join(gone) or 'nothing'}.")

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from broker.cli.output import CommandRefused
 from broker.clock import now_ms
 from broker.kafka.admin import CONTROL
 from broker.kafka.estate import map_versions
@@ -20,6 +21,10 @@ from broker.store.signing import Signer, read_signer
 from broker.store.versions import index_versions
 
 By = Annotated[str, typer.Option(help="Who does it; stands in the audit.")]
+ByOrToken = Annotated[
+    str | None,
+    typer.Option("--by", help="Who does it; stands in the audit. By the console's API: whose token it is."),
+]
 VIA = "cli"
 
 
@@ -29,10 +34,23 @@ def engine_of(url: str) -> Engine:
     return open_store(url)
 
 
+def own_store_url(settings: Settings) -> str:
+    """The database of this machine. Raises CommandRefused where only a console is known: it would be an empty one."""
+    known = settings.database_url or settings.bootstrap or settings.sqlite_path.exists()
+    if settings.console_url and not known:
+        msg = (
+            "this needs the database, and only a console is known here [governed.no_database] Run it where "
+            "SOLESOURCE_DATABASE_URL is set, or SOLESOURCE_HOME holds the database."
+        )
+        raise CommandRefused(msg)
+    return settings.store_url
+
+
 def database(settings: Settings) -> Engine:
     """The database with the versions of the map that are on Kafka, where it is known where Kafka is."""
+    url = own_store_url(settings)
     settings.home.mkdir(parents=True, exist_ok=True)
-    engine = engine_of(settings.store_url)
+    engine = engine_of(url)
     if settings.bootstrap:
         versions = map_versions(settings.access(CONTROL))
         with writing(engine) as connection:

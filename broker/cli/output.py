@@ -2,6 +2,7 @@
 
 import json
 import sys
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -19,6 +20,13 @@ class CommandRefused(Exception):
     code = "command.refused"
 
 
+def plain(text: str) -> str:
+    """A text without what steers a terminal: others wrote parts of it, and could hide something from its reader."""
+    return "".join(
+        "\ufffd" if unicodedata.category(one) in ("Cc", "Cf") and one not in "\n\t" else one for one in text
+    )
+
+
 def show(document: Any, *, as_json: bool, table: Table | None = None, text: str = "") -> None:
     """Print a document as JSON, or the table or text that says the same."""
     if as_json:
@@ -26,7 +34,7 @@ def show(document: Any, *, as_json: bool, table: Table | None = None, text: str 
     elif table is not None:
         Console().print(table)
     else:
-        Console(soft_wrap=True).print(text, markup=False, highlight=False)
+        Console(soft_wrap=True).print(plain(text), markup=False, highlight=False)
 
 
 def table_of(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], title: str = "") -> Table:
@@ -36,7 +44,7 @@ def table_of(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], titl
         # The first column names the row: it is never cut, because people copy it into the next command.
         table.add_column(heading, no_wrap=number == 0, overflow="fold")
     for row in rows:
-        table.add_row(*(str(row.get(key, "")) for key in columns))
+        table.add_row(*(plain(str(row.get(key, ""))) for key in columns))
     return table
 
 

@@ -1,10 +1,11 @@
-"""`solesource user add | link`: who may sign in to the console."""
+"""`solesource user add | link | token`: who may sign in to the console."""
 
 from typing import Annotated
 
 import typer
 
-from broker.console.users import REVIEWER, make_login_link, make_user
+from broker.console.errors import UsersFileError
+from broker.console.users import REVIEWER, Users, make_login_link, make_token, make_user
 from broker.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="People who may sign in to the console.")
@@ -25,4 +26,15 @@ def add(
 def link(name: str) -> None:
     """Print an address that signs a person in once, within ten minutes."""
     settings = Settings()
-    typer.echo(make_login_link(settings.users_path, name, f"http://{settings.host}:{settings.console_port}"))
+    here = f"http://{settings.host}:{settings.console_port}"
+    typer.echo(make_login_link(settings.users_path, name, settings.console_public_url or here))
+
+
+@app.command()
+def token(name: str) -> None:
+    """Print a token by which the console's API knows a person or a program; earlier ones no longer count."""
+    path = Settings().users_path
+    if Users(path).find(name) is None:
+        msg = f"no user {name} in {path.name}"
+        raise UsersFileError(msg, f"Add them with `solesource user add {name}`.")
+    typer.echo(make_token(path, name))

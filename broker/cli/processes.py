@@ -75,6 +75,7 @@ def console() -> None:
             anchors=settings.anchors_path,
             host=settings.host,
             port=settings.console_port,
+            public_url=settings.console_public_url or None,
             titles={name: system.title for name, system in systems.items()},
         )
     )

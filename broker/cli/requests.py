@@ -6,16 +6,17 @@ from typing import Annotated, Any
 
 import typer
 
-from broker.cli.governed import By, acting, looking
+from broker.cli.governed import By, ByOrToken, looking
+from broker.cli.governing import OnDatabase, governing
 from broker.cli.output import AsJson, CommandRefused, show, table_of
 from broker.cli.planning import as_approved, moment_ms, text_of
 from broker.clock import now_ms
-from broker.governance import requests, taking_force
-from broker.governance.words import request_document, request_text
+from broker.governance import taking_force
+from broker.governance.words import request_text
 from broker.settings import Settings
-from broker.store.decided import requests_page
-from ownership.changed import moment
+from ownership.lifecycle import State
 
+LISTED_MAX = 200
 app = typer.Typer(no_args_is_help=True, help="Change requests: plans that their stewards approve.")
 Request = Annotated[str, typer.Argument(metavar="REQUEST")]
 PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="What `map plan --out` wrote.")]
@@ -24,85 +25,78 @@ PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="What `map plan -
 @app.command()
 def draft(
     plan: PlanFile,
-    by: By,
     title: Annotated[str, typer.Option(help="In one line, what it is for.")],
     reason: Annotated[str, typer.Option(help="Why, for those who are asked.")],
+    by: ByOrToken = None,
     as_json: AsJson = False,
 ) -> None:
     """Begin a change request with a plan; nobody is asked yet."""
-    with acting(by, "request.draft") as (session, actor):
-        row = requests.draft(session, actor, text_of(plan), title, reason)
-        session.flush()
-        name = row.request_id
-    show(
-        {"request": name},
-        as_json=as_json,
-        text=f"{name} is a draft. Ask for approval: solesource request propose {name}",
-    )
+    with governing(by) as way:
+        document = way.draft(text_of(plan), title, reason)
+    name = document["request"]
+    text = f"{name} is a draft. Ask for approval: solesource request propose {name}"
+    show(document, as_json=as_json, text=text)
 
 
 @app.command()
-def revise(request: Request, plan: PlanFile, by: By) -> None:
+def revise(request: Request, plan: PlanFile, by: ByOrToken = None) -> None:
     """Give a draft another plan; whoever had agreed is asked again."""
-    with acting(by, "request.revise") as (session, actor):
-        requests.revise(session, actor, requests.found(session, request), text_of(plan))
-    _say(request)
+    with governing(by) as way:
+        _say(way.revise(request, text_of(plan)))
 
 
 @app.command()
-def propose(request: Request, by: By) -> None:
+def propose(request: Request, by: ByOrToken = None) -> None:
     """Ask those who must agree."""
-    with acting(by, "request.propose") as (session, actor):
-        requests.propose(session, actor, requests.found(session, request))
-    _say(request)
+    with governing(by) as way:
+        _say(way.propose(request))
 
 
 @app.command()
 def approve(
-    request: Request, by: By, note: Annotated[str, typer.Option(help="What you looked at.")] = ""
+    request: Request,
+    by: ByOrToken = None,
+    note: Annotated[str, typer.Option(help="What you looked at.")] = "",
 ) -> None:
     """Agree to the plan as it stands, for the teams that you speak for."""
-    with acting(by, "request.approve") as (session, actor):
-        requests.approve(session, actor, requests.found(session, request), note)
-    _say(request)
+    with governing(by) as way:
+        _say(way.approve(request, note))
 
 
 @app.command("return")
 def send_back(
-    request: Request, by: By, why: Annotated[str, typer.Option(help="What should be otherwise.")]
+    request: Request,
+    why: Annotated[str, typer.Option(help="What should be otherwise.")],
+    by: ByOrToken = None,
 ) -> None:
     """Give a request back to its requester, as an approver."""
-    with acting(by, "request.return") as (session, actor):
-        requests.send_back(session, actor, requests.found(session, request), why)
-    _say(request)
+    with governing(by) as way:
+        _say(way.send_back(request, why))
 
 
 @app.command()
-def withdraw(request: Request, by: By) -> None:
+def withdraw(request: Request, by: ByOrToken = None) -> None:
     """Take a request back, as its requester."""
-    with acting(by, "request.withdraw") as (session, actor):
-        requests.withdraw(actor, requests.found(session, request))
-    _say(request)
+    with governing(by) as way:
+        _say(way.withdraw(request))
 
 
 @app.command()
-def remark(request: Request, text: str, by: By) -> None:
+def remark(request: Request, text: str, by: ByOrToken = None) -> None:
     """Say something about a request."""
-    with acting(by, "request.remark") as (session, actor):
-        requests.remark(session, actor, requests.found(session, request), text)
-    _say(request)
+    with governing(by) as way:
+        _say(way.remark(request, text))
 
 
 @app.command()
 def schedule(
     request: Request,
     at: Annotated[str, typer.Argument(help="A date, or a date and time; UTC where no zone is said.")],
-    by: By,
+    by: ByOrToken = None,
 ) -> None:
     """Say when an approved request is to take force; `request apply --due` puts it in force then."""
-    with acting(by, "request.schedule") as (session, actor):
-        requests.schedule(session, actor, requests.found(session, request), moment_ms(at))
-    _say(request)
+    with governing(by) as way:
+        _say(way.schedule(request, moment_ms(at)))
 
 
 @app.command()
@@ -123,31 +117,23 @@ def apply(
             show(None, as_json=False, text="Nothing is due.")
             return
     as_approved(Settings(), name, by)
-    _say(name)
+    # On the database: it is there, and a console that is away would seem to have kept it from taking force.
+    _say(OnDatabase(by).request(name))
 
 
 @app.command("list")
 def list_requests(
-    state: Annotated[str | None, typer.Option(help="Only those in this state.")] = None,
+    state: Annotated[State | None, typer.Option(help="Only those in this state.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List change requests, the one that moved last first."""
-    with looking() as session:
-        rows: list[dict[str, Any]] = [
-            {
-                "request": row.request_id,
-                "state": row.state,
-                "since": moment(row.state_ms),
-                "by": row.requester,
-                "title": row.title,
-            }
-            for row in requests_page(session, state=state, before=None, limit=200)
-        ]
+    with governing() as way:
+        rows = way.requests(state.value if state is not None else None, LISTED_MAX)
     columns = {
         "request": "Request",
         "state": "State",
         "since": "Since",
-        "by": "Asked by",
+        "requester": "Asked by",
         "title": "What for",
     }
     show(rows, as_json=as_json, table=table_of(rows, columns, "Change requests"))
@@ -156,20 +142,16 @@ def list_requests(
 @app.command("show")
 def show_request(request: Request, as_json: AsJson = False) -> None:
     """Say what a request changes, how far it reaches, who has agreed, and what is missing."""
-    _say(request, as_json=as_json)
+    with governing() as way:
+        _say(way.request(request), as_json=as_json)
 
 
 @app.command("plan")
 def plan_of_request(request: Request) -> None:
     """Write the plan of a request, as it was put up."""
-    with looking() as session:
-        typer.echo(
-            json.dumps(json.loads(requests.found(session, request).plan), indent=1, ensure_ascii=False)
-        )
+    with governing() as way:
+        typer.echo(json.dumps(way.plan(request), indent=1, ensure_ascii=False))
 
 
-def _say(name: str, *, as_json: bool = False) -> None:
-    with looking() as session:
-        row = requests.found(session, name)
-        document = request_document(session, row, now_ms())
+def _say(document: dict[str, Any], *, as_json: bool = False) -> None:
     show(document, as_json=as_json, text=request_text(document))

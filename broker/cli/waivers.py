@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from broker.cli.governed import By, acting, looking
+from broker.cli.governed import By, ByOrToken, acting, looking
+from broker.cli.governing import governing
 from broker.cli.output import AsJson, CommandRefused, show, table_of
 from broker.cli.planning import moment_ms
 from broker.clock import day_of, now_ms
@@ -14,7 +15,7 @@ from broker.governance import evidence, reviewing
 from broker.governance.packing import pack_of
 from broker.pack.html import pack_html
 from broker.pack.pdf import pack_pdf
-from broker.store.decided import proofs, waivers_at
+from broker.store.decided import proofs
 from ownership.changed import moment
 
 QUARTER_MS = 92 * 86_400_000
@@ -29,42 +30,29 @@ def add_waiver(
         str, typer.Argument(help="What is missing, such as live.no_certificate or map.no_promise.")
     ],
     subject: Annotated[str, typer.Argument(help="An object, or a connection: 'customer crm -> erp'.")],
-    by: By,
     reason: Annotated[str, typer.Option(help="Why it may be missing.")],
     until: Annotated[str, typer.Option(help="When it ends; 100 days from now at most.")],
+    by: ByOrToken = None,
 ) -> None:
     """Answer for something that is missing, as the steward of the object."""
-    with acting(by, "waiver.add") as (session, actor):
-        row = evidence.waive(
-            session, actor, code=code, subject=subject, reason=reason, expires_ms=moment_ms(until)
-        )
-        name = row.waiver_id
-    show(None, as_json=False, text=f"{name}: {code} is waived for {subject}.")
+    with governing(by) as way:
+        made = way.waive(code, subject, reason, moment_ms(until))
+    show(None, as_json=False, text=f"{made['waiver']}: {code} is waived for {subject}.")
 
 
 @waiver.command("end")
-def end_waiver(waiver_id: Annotated[str, typer.Argument(metavar="WAIVER")], by: By) -> None:
+def end_waiver(waiver_id: Annotated[str, typer.Argument(metavar="WAIVER")], by: ByOrToken = None) -> None:
     """Take a waiver back before it ends by itself."""
-    with acting(by, "waiver.end") as (session, actor):
-        evidence.end_waiver(session, actor, waiver_id)
+    with governing(by) as way:
+        way.end_waiver(waiver_id)
     show(None, as_json=False, text=f"{waiver_id} has ended.")
 
 
 @waiver.command("list")
 def list_waivers(as_json: AsJson = False) -> None:
     """List the waivers that count now, the one that ends first first."""
-    with looking() as session:
-        rows: list[dict[str, Any]] = [
-            {
-                "waiver": row.waiver_id,
-                "code": row.code,
-                "subject": row.subject,
-                "owner": row.owner,
-                "ends": moment(row.expires_ms),
-                "reason": row.reason,
-            }
-            for row in waivers_at(session, now_ms())
-        ]
+    with governing() as way:
+        rows = way.waivers()
     columns = {
         "waiver": "Waiver",
         "code": "What",
@@ -79,33 +67,24 @@ def list_waivers(as_json: AsJson = False) -> None:
 @review.command("list")
 def list_reviews(as_json: AsJson = False) -> None:
     """List the next review of each object, the most urgent first."""
-    with looking() as session:
-        found = reviewing.reviews(session, now_ms())
-    rows: list[dict[str, Any]] = [
-        {
-            "object": one.object,
-            "standing": one.standing.value,
-            "due": str(one.due),
-            "last": str(one.last or "never"),
-            "team": one.team,
-        }
-        for one in found
-    ]
+    with governing() as way:
+        rows = way.reviews()
+    shown = [row | {"last": row["last"] or "never"} for row in rows]
     columns = {"object": "Object", "standing": "Standing", "due": "Due", "last": "Last", "team": "Steward"}
-    show(rows, as_json=as_json, table=table_of(rows, columns, "Reviews of the ownership map"))
+    show(rows, as_json=as_json, table=table_of(shown, columns, "Reviews of the ownership map"))
 
 
 @review.command("sign-off")
 def sign_off(
     object_name: Annotated[str, typer.Argument(metavar="OBJECT")],
-    by: By,
+    by: ByOrToken = None,
     note: Annotated[str, typer.Option(help="What was found.")] = "",
     pack: Annotated[Path | None, typer.Option(help="The review pack that was looked at.")] = None,
 ) -> None:
     """Say that an object's part of the map was reviewed, as its steward."""
     digest = reviewing.pack_digest(_bytes_of(pack)) if pack is not None else ""
-    with acting(by, "review.sign_off") as (session, actor):
-        reviewing.sign_off(session, actor, object_name, note, digest)
+    with governing(by) as way:
+        way.sign_off(object_name, note, digest)
     show(None, as_json=False, text=f"{object_name} is reviewed.")
 
 
