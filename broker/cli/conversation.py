@@ -31,6 +31,13 @@ _CODE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)+")
 _NOT_CONNECTED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError, httpx2.UnsupportedProtocol)
 
 
+_OF_PROXIES = (502, 503, 504)
+
+
+class _ProxyAnsweredError(Exception):
+    """A proxy has no answer from the console; the console may have done what it was asked."""
+
+
 class ConsoleRefused(Exception):
     """The console does not do what it was asked, or cannot be asked; the code is its own, or begins with `console.`."""
 
@@ -120,6 +127,8 @@ class Conversation:
             request = self._client.build_request(method, path, json=sent, params=parameters, headers=headers)
             try:
                 return self._answered(request)
+            except _ProxyAnsweredError as error:
+                lost, said = True, f"what stands before it says {error}"
             except httpx2.HTTPError as error:
                 lost = lost or not isinstance(error, _NOT_CONNECTED)
                 # Only of this one the text is known: the system's words, such as for a certificate.
@@ -131,7 +140,7 @@ class Conversation:
         raise ConsoleRefused("console.away", f"the console at {self._host} does not answer: {said}", remedy)
 
     def _answered(self, request: httpx2.Request) -> Answer:
-        """Raises ConsoleRefused, and HTTPError where no answer came."""
+        """Raises ConsoleRefused, and HTTPError or _ProxyAnsweredError where the console gave no answer."""
         body, until_s = bytearray(), time.monotonic() + ANSWER_S
         answer = self._client.send(request, stream=True)
         try:
@@ -156,6 +165,8 @@ class Conversation:
         if document is not None and 200 <= status < 300:
             return Answer(document, etag)
         problem = _problem_in(document or {}) if status >= 400 else None
+        if problem is None and status in _OF_PROXIES:
+            raise _ProxyAnsweredError(status)
         raise problem or self.not_ours(f"answers {status}, and not as a console does")
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import pytest
 from typer.testing import Result
 
 from broker.clock import now_ms
-from broker.console.users import make_token
+from broker.console.users import make_token, make_user
 from broker.embedded.files import free_port
 from broker.store.audit_check import verify
 from broker.store.decided import Session, audit_page
@@ -23,6 +25,7 @@ from broker.store.signing import public_path, read_anchors, read_public
 from ownership.changed import moment
 from ownership.plan import Plan
 from tests.console_served import (
+    NOWHERE,
     WORDS,
     Branch,
     branch_in,
@@ -34,6 +37,7 @@ from tests.console_served import (
     near,
     said,
 )
+from tests.estate import MAP_DIR
 from tests.governed_map import DAY_MS, NEW_OWNER, OTHER_WORDS
 from tests.governed_store import Office
 
@@ -234,6 +238,40 @@ def test_a_console_behind_a_certificate(tmp_path: Path) -> None:
         assert said(invoke(known, "request", "list", "--json")).strip() == "[]"
         other_name = known | {"SOLESOURCE_CONSOLE_URL": branch.url.replace("127.0.0.1", "localhost")}
         assert "certificate verify failed" in said(invoke(other_name, "request", "list"))
+
+
+def test_a_console_behind_a_proxy_answers_to_the_name_that_people_use(tmp_path: Path) -> None:
+    port, name = free_port(), "solesource.example.com"
+    (tmp_path / "credentials.json").write_text('{"console": "never used here"}')
+    environment = NOWHERE | {
+        "SOLESOURCE_HOME": str(tmp_path),
+        "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+        "SOLESOURCE_CREDENTIALS_FILE": str(tmp_path / "credentials.json"),
+        "SOLESOURCE_MAP_DIR": str(MAP_DIR),
+        "SOLESOURCE_CONSOLE_PORT": str(port),
+        "SOLESOURCE_CONSOLE_PUBLIC_URL": f"https://{name}",
+    }
+    make_user(tmp_path / "users.json", "ana")
+    assert said(invoke(environment, "user", "link", "ana")).startswith(f"https://{name}/login/link?code=")
+    token = said(invoke(environment, "user", "token", "ana")).strip()
+    process = subprocess.Popen([sys.executable, "-m", "broker.cli", "console"], env=os.environ | environment)
+    try:
+        while answers(port, {}) is None:
+            assert process.poll() is None
+            time.sleep(0.1)
+        known = {"authorization": f"Bearer {token}"}
+        assert answers(port, known | {"host": name}) == 200
+        assert answers(port, known | {"host": "other.example.com"}) == 403
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def answers(port: int, headers: dict[str, str]) -> int | None:
+    try:
+        return httpx2.get(f"http://127.0.0.1:{port}/api/v1/me", headers=headers).status_code
+    except httpx2.ConnectError:
+        return None
 
 
 @pytest.mark.parametrize(

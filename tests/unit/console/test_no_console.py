@@ -45,6 +45,16 @@ def test_what_is_no_answer_of_a_console(branch: Branch, impostor: Impostor, body
     assert "[console.not_ours]" in asked(branch, impostor, "request", "remark", "cr-1", "x")
 
 
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_proxy_without_an_answer_is_a_lost_answer(branch: Branch, impostor: Impostor, status: int) -> None:
+    impostor.status, impostor.pieces = status, [b"<html>Bad gateway</html>"]
+    text = asked(branch, impostor, "request", "remark", "cr-1", "x")
+    assert f"says {status} [console.away] It may have done" in text and len(impostor.tokens) == 3
+    problem = {"type": "store.unavailable", "title": "It is away.", "detail": "Try again.", "status": status}
+    impostor.pieces = [json.dumps(problem).encode()]
+    assert asked(branch, impostor) == "It is away [store.unavailable] Try again."
+
+
 def test_what_is_endless_is_not_read_to_its_end(
     branch: Branch, impostor: Impostor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
