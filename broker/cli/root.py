@@ -13,6 +13,7 @@ from broker.cli import (
     documents,
     explain,
     importing,
+    inferring,
     kafka,
     learn,
     ledger,
@@ -65,8 +66,10 @@ for of_the_map in (
     documents.odcs,
     documents.openslo,
     importing.import_odcs,
+    inferring.infer,
 ):
     maps.app.command()(of_the_map)
+maps.app.command("coverage")(inferring.cover)
 for command in (
     up.up,
     demo.demo,
