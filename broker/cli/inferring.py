@@ -135,8 +135,8 @@ def _seen(objects: Collection[str], since: str, *, quiet: bool) -> _Seen:
     strange = {topics.object_of((topics.parse_changes(topic) or ("", ""))[1]) for topic in found.strange}
     if absent := sorted(set(objects) - found.traffic.keys() - strange):
         msg = (
-            f"there is no topic for changes of {', '.join(absent)} [infer.no_topic] Its systems must send to "
-            f"changes.<system>.{absent[0]} first: list the object with them in systems.yaml."
+            f"there is no topic for changes of {', '.join(absent)} [infer.no_topic] Map it, with every system "
+            "observed, and ask again when they have sent something."
         )
         raise CommandRefused(msg)
     return _Seen(newest, ownership_map, contracts, registry, found, moment(since_ms))
@@ -230,14 +230,14 @@ def _notes(seen: _Seen) -> Iterator[str]:
         if not traffic.changes and not traffic.unreadable:
             yield f"{name}: nothing was sent."
         for (system, reason), count in sorted(traffic.unreadable.items()):
-            yield f"{name}: {count:,} changes of {system} cannot be read: {reason}."
+            yield f"{name}: of {system}'s changes {count:,} cannot be read ({reason})."
         for (system, field), count in sorted(traffic.lacking.items()):
-            yield f"{name}: {system} sent {field} {count:,} times, which the contract does not have."
+            yield f"{name}: {system} sends {field} ({count:,}), which the contract does not have."
         if traffic.let_go:
             yield f"{name}: {traffic.let_go:,} records did not fit into memory and began anew when seen again."
     for topic, count in sorted(seen.found.strange.items()):
         yield (
-            f"{topic}: {count:,} changes that nobody can read, because no contract of the object is registered. "
+            f"{topic} ({count:,}): nobody can read it, because no contract of the object is registered. "
             "Add one with `solesource contract new`."
         )
 

@@ -20,7 +20,7 @@ from schemas.codec import SCHEMA_HEADER, frame
 from schemas.contract import spellings_of
 from schemas.envelope import ChangeEnvelope, parse_change, source_of
 from schemas.errors import MalformedEnvelope, SchemaError, UnknownSchemaId
-from schemas.keys import is_canonical
+from schemas.keys import is_canonical, partition_of
 from schemas.registry import FileRegistry
 from schemas.walk import walker_of
 
@@ -44,6 +44,8 @@ class _Given:
 
     access: KafkaAccess
     registry: FileRegistry
+    partitions: Mapping[str, int]
+    """Object to how many its topics have; 0 where they differ, and all are read together."""
     told: Any
     """Queue of how many more were counted."""
 
@@ -65,7 +67,7 @@ def observed(
     Raises KafkaRefused, and SchemaError for contracts that cannot be used.
     """
     registry = FileRegistry(documents=contracts, own=False)
-    found, jobs, total = Observed(), list[Job](), 0
+    found, jobs, total, partitions = Observed(), list[Job](), 0, dict[str, int]()
     reader = TopicReader(access)
     try:
         for name, inputs in sorted(_topics(reader.topics(), ownership_map, objects).items()):
@@ -77,10 +79,11 @@ def observed(
                 continue
             found.traffic[name] = Traffic(name)
             jobs += of_object
+            partitions[name] = 0 if of_object[0].partition == EVERY_PARTITION else len(of_object)
             total += sum(sent_to(reader, job) for job in of_object)
     finally:
         reader.close()
-    given = (access, dict(contracts))
+    given = (access, dict(contracts), partitions)
     for one in spread(jobs, _counted, _begin, given, label="Reading what was sent", total=total, quiet=quiet):
         found.traffic[one.object].add(one)
     return found
@@ -114,9 +117,11 @@ def _jobs(reader: TopicReader, name: str, inputs: tuple[str, ...], since_ms: int
     ]
 
 
-def _begin(access: KafkaAccess, contracts: Mapping[str, str], told: Any) -> None:
+def _begin(
+    access: KafkaAccess, contracts: Mapping[str, str], partitions: Mapping[str, int], told: Any
+) -> None:
     global _given  # noqa: PLW0603 - a process of a pool is given once what all of its jobs need
-    _given = _Given(access, FileRegistry(documents=contracts, own=False), told)
+    _given = _Given(access, FileRegistry(documents=contracts, own=False), partitions, told)
     only_between_batches()
 
 
@@ -127,7 +132,7 @@ def _counted(job: Job) -> Traffic:
     fold, waiting = TrafficFold(job.stream), 0
     reader = reader_of(given.registry, job.stream)
     for record in merged(given.access, job):
-        take(fold, record, reader)
+        take(fold, record, reader, given.partitions[job.stream])
         waiting += 1
         if waiting == CHUNK:
             given.told.put(waiting)
@@ -152,11 +157,20 @@ def reader_of(registry: FileRegistry, name: str) -> ObjectReader:
     )
 
 
-def take(fold: TrafficFold, record: LogRecord, reader: ObjectReader) -> None:
-    """Count one record; what cannot be read is counted as that."""
+def take(fold: TrafficFold, record: LogRecord, reader: ObjectReader, partitions: int) -> None:
+    """Count one record; what cannot be read is counted as that.
+
+    partitions: of the topic, to tell a key in the wrong one, which its record's other writers do not meet; 0: they do.
+    """
     system = (topics.parse_changes(record.topic) or ("", ""))[0]
     traffic = fold.traffic
     told = _sent(record, system, traffic.object, reader)
+    if (
+        partitions
+        and not isinstance(told, Reason)
+        and partition_of(told[0].key, partitions) != record.partition
+    ):
+        told = Reason.MISROUTED_KEY
     if isinstance(told, Reason):
         traffic.unreadable[system, told.code] += 1
         return
