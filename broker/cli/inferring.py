@@ -266,11 +266,11 @@ def _written(seen: _Seen, found: Iterable[Inferred], out: Path) -> list[str]:
     texts: dict[str, str] = {}
     systems: set[str] = set()
     for one in found:
-        file = f"{one.object}.yaml"
+        entry = seen.ownership_map.objects.get(one.object)
+        file = entry.file if entry else f"{one.object}.yaml"
         if (out / file).exists():
             msg = f"{one.object} has a file already: {out / file} [infer.exists] Name another folder."
             raise CommandRefused(msg)
-        entry = seen.ownership_map.objects.get(one.object)
         known = read_yaml(seen.newest.documents[entry.file], entry.file)[0] if entry else {}
         contract = seen.registry.latest(one.object).file
         texts[file] = file_of(one, known, contract, seen.since)

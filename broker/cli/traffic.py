@@ -77,6 +77,7 @@ def observed(
                     places = tuple((topic, number) for number in reader.partitions(topic))
                     found.strange[topic] = sent_to(reader, Job(name, EVERY_PARTITION, places, since_ms))
                 continue
+            reader_of(registry, name)  # one that cannot be used is said here, not by each process
             found.traffic[name] = Traffic(name)
             jobs += of_object
             partitions[name] = 0 if of_object[0].partition == EVERY_PARTITION else len(of_object)
