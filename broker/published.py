@@ -1,4 +1,4 @@
-"""A version of the ownership map as it stands in the topic `ownership.map`."""
+"""What is published of the ownership map: its versions, and what each system is told that it may write."""
 
 from __future__ import annotations
 
@@ -36,3 +36,17 @@ def published_of(entry: Mapping[str, Any]) -> PublishedMap:
         str(entry["by"]),
         int(entry["published_ms"]),
     )
+
+
+class ToldTerms(dict[tuple[str, str], dict[str, Any]]):
+    """(system, object) to what the system was told last that it may write, by the highest map version."""
+
+    def hear(self, system: str, object_name: str, value: bytes | None) -> None:
+        """Take in one record of `writings.<system>`. Raises SchemaError."""
+        whose = (system, object_name)
+        if value is None:  # nothing of this object is the system's to send any more
+            self.pop(whose, None)
+            return
+        said = dict(envelopes().codec.decode(value, envelopes().ids("solesource.writing")))
+        if whose not in self or said["map_version"] >= self[whose]["map_version"]:
+            self[whose] = said

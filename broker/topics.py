@@ -90,6 +90,11 @@ def opened_readings(system: str) -> str:
     return f"readings.{system}"
 
 
+def told_writings(system: str) -> str:
+    """Where a system is told who may write what of the objects that it may send changes of."""
+    return f"writings.{system}"
+
+
 def state(stream: str) -> str:
     """What the gate remembers beside the authoritative records."""
     return f"state.{stream}"
@@ -202,6 +207,8 @@ def plan(ownership_map: OwnershipMap, *, partitions: int, slots: int) -> Iterato
     yield TopicPlan(PROJECTIONS, slots, followed)
     for system in sorted(restricted):
         yield TopicPlan(opened_readings(system), 1, followed)
+    for system in sorted(ownership_map.systems):
+        yield TopicPlan(told_writings(system), 1, followed)
 
 
 def _of_object(entry: ObjectMap, writers: Iterable[str], partitions: int) -> Iterator[TopicPlan]:

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from ownership.map import OwnershipMap
 from ownership.reading import granted, readings
+from ownership.writing import writers
 
 
 class Operation(StrEnum):
@@ -28,6 +29,7 @@ class Purpose(StrEnum):
     AUTHORITATIVE = "authoritative"
     DELIVERIES = "deliveries"
     READINGS = "readings"
+    WRITINGS = "writings"
     REFUSALS = "refusals"
     PROPOSALS = "proposals"
     ACKNOWLEDGEMENTS = "acks"
@@ -47,13 +49,14 @@ class Grant:
 
 def grants(ownership_map: OwnershipMap) -> Iterator[Grant]:
     """Everything that the map lets systems do on Kafka; what is not listed is refused by Kafka itself."""
-    for name, system in sorted(ownership_map.systems.items()):
+    for system, object_name in writers(ownership_map):
+        yield Grant(system, Operation.WRITE, Purpose.CHANGES, object_name)
+    for name in sorted(ownership_map.systems):
         yield Grant(name, Operation.READ, Purpose.REFUSALS)
         yield Grant(name, Operation.READ, Purpose.PROPOSALS)
+        yield Grant(name, Operation.READ, Purpose.WRITINGS)
         yield Grant(name, Operation.WRITE, Purpose.ACKNOWLEDGEMENTS)
         for object_name, entry in sorted(ownership_map.objects.items()):
-            if name in entry.systems or object_name in system.publishes:
-                yield Grant(name, Operation.WRITE, Purpose.CHANGES, object_name)
             if granted(entry).get(name, frozenset()) is None:
                 yield Grant(name, Operation.READ, Purpose.AUTHORITATIVE, object_name)
     for object_name, entry in sorted(ownership_map.objects.items()):

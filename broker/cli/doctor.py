@@ -12,6 +12,7 @@ import typer
 from broker import topics
 from broker.cli.output import DIFFERENCES, AsJson, show, table_of
 from broker.embedded.properties import SESSION_MS
+from broker.kafka import walls
 from broker.kafka.admin import acls_of, admin_client, broker_settings, differing_acls
 from broker.kafka.estate import in_force, newest_map
 from broker.kafka.planning import compiled
@@ -19,6 +20,7 @@ from broker.kafka.reading import TopicReader
 from broker.rules import rules_of
 from broker.settings import Settings
 from broker.store.engine import open_store, reading
+from ownership.writing import writers
 
 PINNED = {"faust-streaming": "0.15.3", "aiokafka": "0.14.0"}
 SESSION, SESSION_MS_MAX = "broker.session.timeout.ms", SESSION_MS
@@ -44,6 +46,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         ("map on Kafka", _published),
         ("topics", _topics),
         ("rights", _rights),
+        ("three walls", _walls),
         ("sessions of brokers", _sessions),
         ("read models", _store),
     ]
@@ -135,6 +138,18 @@ def _rights(settings: Settings) -> str:
         )
         raise RuntimeError(msg)
     return f"{len(acls_of(in_force))} rights, as version {in_force.version} of the map says"
+
+
+def _walls(settings: Settings) -> str:
+    """I1: what Kafka lets systems write, what they were told, and what the gate takes are one thing."""
+    access, in_force = settings.access("control"), compiled(newest_map(settings.access("control")))
+    found = walls.looked_at(admin_client(settings.access("admin")), access, in_force)
+    if found:
+        named = "; ".join(f"{one.system}, {one.object}: {one.detail}" for one in found)
+        msg = f"{len(found)} disagreements: {named:.300}. Run `solesource prepare`, and see that a gate runs."
+        raise RuntimeError(msg)
+    pairs = sum(len(in_force.objects[name].fields) for _, name in writers(in_force))
+    return f"Kafka, connectors and the gate agree on {pairs} fields of systems, by version {in_force.version}"
 
 
 def _sessions(settings: Settings) -> str:

@@ -174,15 +174,19 @@ def differing_acls(
     admin: AdminClient, ownership_map: OwnershipMap
 ) -> tuple[list[AclBinding], list[AclBinding]]:
     """(what the map says and Kafka does not let, what Kafka lets our principals and the map does not say)."""
-    bindings = acls_of(ownership_map)
-    try:
-        known = admin.describe_acls(_ANY).result(timeout=TIMEOUT_S)
-    except KafkaException as error:
-        msg = f"ACLs cannot be read: {error.args[0].str()} [kafka.refused] Sign in as a super user."
-        raise KafkaRefused(msg) from error
+    bindings, known = acls_of(ownership_map), acls_there(admin)
     ours = {binding.principal for binding in bindings}
     stale = [binding for binding in known if binding.principal in ours and binding not in bindings]
     return [binding for binding in bindings if binding not in known], stale
+
+
+def acls_there(admin: AdminClient) -> list[AclBinding]:
+    """Every right that is set on Kafka. Raises KafkaRefused."""
+    try:
+        return list(admin.describe_acls(_ANY).result(timeout=TIMEOUT_S))
+    except KafkaException as error:
+        msg = f"ACLs cannot be read: {error.args[0].str()} [kafka.refused] Sign in as a super user."
+        raise KafkaRefused(msg) from error
 
 
 def acls_of(ownership_map: OwnershipMap) -> list[AclBinding]:
@@ -199,6 +203,7 @@ def _system_acls(ownership_map: OwnershipMap) -> Iterable[AclBinding]:
             Purpose.AUTHORITATIVE: lambda g: topics.authoritative(streams[g.object]),
             Purpose.DELIVERIES: lambda g: topics.deliveries(g.system, streams[g.object], g.generation),
             Purpose.READINGS: lambda g: topics.opened_readings(g.system),
+            Purpose.WRITINGS: lambda g: topics.told_writings(g.system),
             Purpose.REFUSALS: lambda g: topics.refusals(g.system),
             Purpose.PROPOSALS: lambda g: topics.proposals(g.system),
             Purpose.ACKNOWLEDGEMENTS: lambda g: topics.acknowledgements(g.system),
@@ -208,17 +213,21 @@ def _system_acls(ownership_map: OwnershipMap) -> Iterable[AclBinding]:
         yield _allow(ResourceType.GROUP, f"{system}.", system, AclOperation.READ, prefixed=True)
 
 
+_TOLD = ("refusals.", "proposals.", "deliveries.", "readings.", "writings.")
+"""What the gate writes for systems, and looks whether it is there."""
+_LOOKED_AT = ("authoritative.", "acks.", "proposals.", "refusals.", "commands.", "changes.", "writings.")
+"""What control reads."""
+
+
 def _own_acls() -> Iterable[AclBinding]:
     read, write = AclOperation.READ, AclOperation.WRITE
-    for prefix in ("changes.", "commands.", "authoritative.", "state."):
+    for prefix in ("changes.", "commands.", "authoritative.", "state.", *_TOLD):
         yield _allow(ResourceType.TOPIC, prefix, GATE, read, prefixed=True)
+    for prefix in ("authoritative.", "state.", *_TOLD):
+        yield _allow(ResourceType.TOPIC, prefix, GATE, write, prefixed=True)
     for name in (topics.SLOTS, topics.OWNERSHIP_MAP, topics.PROJECTIONS):
         yield _allow(ResourceType.TOPIC, name, GATE, read)
-    for prefix in ("authoritative.", "state.", "refusals.", "proposals.", "deliveries.", "readings."):
-        yield _allow(ResourceType.TOPIC, prefix, GATE, write, prefixed=True)
     yield _allow(ResourceType.TOPIC, topics.PROJECTIONS, GATE, write)
-    for prefix in ("refusals.", "proposals.", "deliveries.", "readings."):  # whether what it wrote is there
-        yield _allow(ResourceType.TOPIC, prefix, GATE, read, prefixed=True)
     yield _allow(ResourceType.TOPIC, "deliveries.", GATE, AclOperation.DELETE, prefixed=True)
     for name in (topics.QUARANTINE, topics.TRAIL, topics.LEDGER):
         yield _allow(ResourceType.TOPIC, name, GATE, read)
@@ -230,10 +239,10 @@ def _own_acls() -> Iterable[AclBinding]:
     yield _allow(ResourceType.BROKER, "kafka-cluster", GATE, AclOperation.DESCRIBE_CONFIGS)
     for operation in (write, AclOperation.DESCRIBE):
         yield _allow(ResourceType.TRANSACTIONAL_ID, f"{GATE}-", GATE, operation, prefixed=True)
-    for prefix in ("authoritative.", "acks.", "proposals.", "refusals.", "commands.", "changes."):
+    for prefix in _LOOKED_AT:
         yield _allow(ResourceType.TOPIC, prefix, CONTROL, read, prefixed=True)
-    yield _allow(ResourceType.TOPIC, topics.OWNERSHIP_MAP, CONTROL, read)
-    yield _allow(ResourceType.TOPIC, topics.OWNERSHIP_MAP, CONTROL, write)
+    for operation in (read, write):
+        yield _allow(ResourceType.TOPIC, topics.OWNERSHIP_MAP, CONTROL, operation)
     yield _allow(ResourceType.GROUP, CONTROL, CONTROL, read, prefixed=True)
     for user in (CONTROL, CONSOLE):
         yield _allow(ResourceType.TOPIC, "commands.", user, write, prefixed=True)

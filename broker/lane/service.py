@@ -40,6 +40,7 @@ from broker.lane.states import Room
 from broker.lane.trim import TRIM_EVERY_S, trimming
 from broker.lane.turns import Turns
 from broker.lane.watchdog import LEAVE_STATUS, watch
+from broker.lane.writings import Writings
 
 GROUP = "gate"
 SESSION_MS = 6000
@@ -248,7 +249,10 @@ class Lane(Service):
             projector.set_shelves(self._shelves(number), self._existing)
             tasks = [asyncio.create_task(self._keep_projecting(projector, number))]
             if number == 0:
-                tasks.append(asyncio.create_task(Generations(self._access, self.maps).run()))
+                tasks += [
+                    asyncio.create_task(teller(self._access, self.maps).run())
+                    for teller in (Generations, Writings)
+                ]
             self._projectors[number] = projector, tasks
 
     async def _is_ours(self, number: int) -> bool:

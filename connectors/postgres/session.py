@@ -15,7 +15,10 @@ from connectors.postgres.settings import PostgresAccess
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 # Row texts follow these settings; the application's own defaults must not decide how a date is spelled.
-_OPTIONS = "-c datestyle=ISO -c timezone=UTC -c bytea_output=hex -c extra_float_digits=3"
+# `solesource.writes` is for the guard: what the connector writes passes it.
+_OPTIONS = (
+    "-c datestyle=ISO -c timezone=UTC -c bytea_output=hex -c extra_float_digits=3 -c solesource.writes=on"
+)
 
 
 async def connect(access: PostgresAccess, *, replication: bool = False) -> Connection:

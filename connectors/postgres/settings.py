@@ -4,6 +4,7 @@ field.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 from psycopg import conninfo
@@ -24,6 +25,15 @@ class PostgresAccess:
     password: str | None = field(repr=False)
 
 
+class Guarding(StrEnum):
+    """What the application meets at the edit of what is not its system's."""
+
+    REFUSE = "refuse"
+    WARN = "warn"
+    OFF = "off"
+    """A trigger that is there is taken away."""
+
+
 class PostgresSettings(Section):
     """The `settings` section."""
 
@@ -38,6 +48,8 @@ class PostgresSettings(Section):
     """Changes read at a time; a transaction is never cut, so a larger one is read whole."""
     page: int = Field(default=1000, ge=1, le=100_000)
     """Rows of a snapshot read at a time."""
+    guard: Guarding | None = None
+    """Whether the tables get a trigger; None = whatever is there stays."""
 
     def access(self, folder: Path) -> PostgresAccess:
         """The access, with the secrets read. Raises ConfigInvalid."""

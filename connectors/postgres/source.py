@@ -15,6 +15,7 @@ from psycopg import sql
 
 from connectors.postgres import replication
 from connectors.postgres.faults import fault_of
+from connectors.postgres.guard import Guard
 from connectors.postgres.lsn import version_at
 from connectors.postgres.pages import page_after
 from connectors.postgres.pgoutput import (
@@ -58,6 +59,8 @@ class PostgresSource:
             name: RowReader(name, mapping, context.contracts[name]) for name, mapping in mappings.items()
         }
         self._objects = sorted(mappings)
+        guarding = settings.guard
+        self._guard = None if guarding is None else Guard(guarding, mappings, context.writing)
         self._connection: Connection | None = None
         self._replication: Connection | None = None
         self._snapshot: Connection | None = None
@@ -99,6 +102,8 @@ class PostgresSource:
         return connection
 
     async def read(self) -> ReadBatch:
+        if self._guard is not None:
+            await self._guard.keep(self._connected())
         try:
             if self._position.object is not None:
                 return await self._read_page(self._position, self._position.object)

@@ -16,6 +16,7 @@ from connectors.sdk.errors import ConfigInvalid
 from connectors.sdk.sink import Sink
 from connectors.sdk.source import Source
 from connectors.sdk.store import Shelf
+from connectors.sdk.writing import Writing
 from schemas.contract import Contract
 
 GROUP = "solesource.connectors"
@@ -39,6 +40,11 @@ class Context:
     """The adapter's own small memory; survives restarts."""
     nudge: asyncio.Event = field(default_factory=asyncio.Event)
     """Set it to have the source read at once instead of after the poll interval."""
+    writing: Callable[[str], Writing | None] = field(default=lambda _: None)
+    """What the map lets this system write of an object, as it was told last; None = nothing was told yet.
+
+    Raises NotYours where it may send no changes of it. For telling people at the edit; the runner looks by itself.
+    """
 
     def require_fields(self, object_name: str, fields: Iterable[str]) -> None:
         """Raises ConfigInvalid for fields of a mapping that the object's contract does not have."""

@@ -11,14 +11,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 
 from connectors.sdk.access import KafkaAccess
 from connectors.sdk.generations import newest
+from connectors.sdk.told import Told
 from schemas.codec import Codec
-from schemas.registry import FileRegistry, envelopes
-
-_POLL_MS = 500
+from schemas.registry import FileRegistry
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,54 +42,37 @@ class Routes:
     def __init__(
         self, access: KafkaAccess, registry: FileRegistry, system: str, objects: Iterable[str]
     ) -> None:
-        self._access = access
         self._registry = registry
-        self._place = TopicPartition(f"readings.{system}", 0)
         self._objects = tuple(objects)
-        self._told: dict[str, tuple[int, Route]] = {}
-        self._reader: AIOKafkaConsumer | None = None
+        self._told = Told(access, f"readings.{system}", "solesource.reading")
+        self._delivered: dict[str, Route] = {}
+        """Topic of deliveries, which is another one for each right to read, to its route."""
 
     async def look(self, consumer: AIOKafkaConsumer) -> dict[str, Route]:
         """Topic to route, as things stand. An object that it may not read yet has none. Raises KafkaError."""
         visible = await consumer.topics()
-        if self._place.topic in visible:
-            await self._listen()
+        if self._told.topic in visible:
+            await self._told.listen()
         return {route.topic: route for name in self._objects if (route := self._route(name, visible))}
 
     def _route(self, name: str, visible: Collection[str]) -> Route | None:
         whole = newest(f"authoritative.{name}", visible)
         if whole is not None:
             return Route(name, whole, "", self._registry.codec, self._registry.ids(name))
-        _, told = self._told.get(name, (0, None))
-        return told if told is not None and told.topic in visible else None
-
-    async def _listen(self) -> None:
-        """Take in what was told since the last time."""
-        if self._reader is None:
-            self._reader = AIOKafkaConsumer(
-                auto_offset_reset="earliest", enable_auto_commit=False, **self._access.options()
-            )
-            await self._reader.start()
-            self._reader.assign([self._place])
-        end = (await self._reader.end_offsets([self._place]))[self._place]
-        while await self._reader.position(self._place) < end:
-            for record in (await self._reader.getmany(timeout_ms=_POLL_MS)).get(self._place, ()):
-                self._hear(bytes(record.key or b"").decode(), record.value)
-
-    def _hear(self, name: str, value: bytes | None) -> None:
-        if value is None:
-            self._told.pop(name, None)
-            return
-        said = envelopes().codec.decode(value, envelopes().ids("solesource.reading"))
-        if said["map_version"] < self._told.get(name, (0, None))[0]:
-            return
-        number = int(said["schema_id"])
-        codec = Codec.of_document(number, json.loads(said["schema"]))
-        route = Route(name, said["topic"], said["generation"], codec, frozenset({number}))
-        self._told[name] = int(said["map_version"]), route
+        told = self._told.said.get(name)
+        if told is None or told["topic"] not in visible:
+            return None
+        topic = str(told["topic"])
+        if topic not in self._delivered:
+            self._delivered[topic] = _delivered(name, told)
+        return self._delivered[topic]
 
     async def close(self) -> None:
         """Let go of the reader."""
-        if self._reader is not None:
-            await self._reader.stop()
-            self._reader = None
+        await self._told.close()
+
+
+def _delivered(name: str, told: Mapping[str, Any]) -> Route:
+    number = int(told["schema_id"])
+    codec = Codec.of_document(number, json.loads(told["schema"]))
+    return Route(name, told["topic"], told["generation"], codec, frozenset({number}))

@@ -44,16 +44,19 @@ async def run_source(wiring: Wiring, source: Source, stop: asyncio.Event) -> Non
                 await pause(backoff_ms(attempt), stop)
     finally:
         await source.close()
+        await wiring.precheck.close()
         await publisher.close()
 
 
 async def _read_on(wiring: Wiring, source: Source, publisher: Publisher, stop: asyncio.Event) -> None:
     position = wiring.store.position(STREAM)
     while not stop.is_set():
+        await wiring.precheck.look()
         batch = await source.read()
         if not batch.events and batch.position == position:
             await pause(wiring.config.poll_interval_ms, stop, wiring.nudge)
             continue
+        wiring.precheck.examine(batch.events)
         if not await _published(wiring, publisher, batch, stop):
             return
         await source.commit(batch.position)

@@ -10,6 +10,7 @@ from connectors.sdk.access import KafkaAccess, access_of
 from connectors.sdk.adapter import Context
 from connectors.sdk.config import ConnectorConfig
 from connectors.sdk.errors import ConfigInvalid
+from connectors.sdk.precheck import Precheck
 from connectors.sdk.store import Store
 from schemas.contract import Contract
 from schemas.errors import SchemaError
@@ -25,6 +26,7 @@ class Wiring:
     registry: FileRegistry
     contracts: Mapping[str, Contract]
     store: Store
+    precheck: Precheck
     nudge: asyncio.Event = field(default_factory=asyncio.Event)
 
     def context(self) -> Context:
@@ -37,13 +39,16 @@ class Wiring:
             folder=self.config.folder,
             shelf=self.store.shelf(self.config.adapter),
             nudge=self.nudge,
+            writing=self.precheck.writing,
         )
 
 
 def wire(config: ConnectorConfig) -> Wiring:
     """Read contracts and secrets, open the store. Raises ConfigInvalid when a contract or secret is not there."""
     registry, contracts = _contracts(config)
-    return Wiring(config, access_of(config), registry, contracts, Store(config.folder / config.store))
+    access = access_of(config)
+    store, precheck = Store(config.folder / config.store), Precheck(access, config.system)
+    return Wiring(config, access, registry, contracts, store, precheck)
 
 
 def contracts_of(config: ConnectorConfig) -> Mapping[str, Contract]:

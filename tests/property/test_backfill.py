@@ -22,6 +22,7 @@ from connectors.sdk.access import KafkaAccess
 from connectors.sdk.backfill import Chunk, KeyRange
 from connectors.sdk.backfill_loop import BackfillRun, Order
 from connectors.sdk.config import ConnectorConfig
+from connectors.sdk.precheck import Precheck
 from connectors.sdk.publish import Outgoing, change_record
 from connectors.sdk.source import ChangeEvent
 from connectors.sdk.store import Store
@@ -200,7 +201,7 @@ def backfilled(world: World) -> None:
         }
     )
     access = KafkaAccess("127.0.0.1:1", "crm", "")
-    wiring = Wiring(config, access, REGISTRY, {"customer": CONTRACT}, store)
+    wiring = Wiring(config, access, REGISTRY, {"customer": CONTRACT}, store, Precheck(access, "crm"))
     order = Order("customer", rate=10_000_000)
 
     async def attempt() -> bool:
