@@ -109,6 +109,22 @@ def _nobody_writes(name: str) -> AclBinding:
 
 def mend_settings(admin: AdminClient, plans: Iterable[topics.TopicPlan]) -> list[str]:
     """Set what differs from the plan in topics that are there; returns their names. Settings beside it stay."""
+    differing = []
+    for name, odd in differing_settings(admin, plans).items():
+        entries = [ConfigEntry(setting, wanted) for setting, (wanted, _) in odd.items()]
+        for entry in entries:
+            entry.incremental_operation = AlterConfigOpType.SET
+        resource = ConfigResource(ConfigResource.Type.TOPIC, name, incremental_configs=entries)
+        differing.append(resource)
+    if differing:
+        _wait(admin.incremental_alter_configs(differing), "set the settings of")
+    return sorted(resource.name for resource in differing)
+
+
+def differing_settings(
+    admin: AdminClient, plans: Iterable[topics.TopicPlan]
+) -> dict[str, dict[str, tuple[str, str]]]:
+    """Topic to its settings that are not as planned: (wanted, found). Topics that are not there are left out."""
     known = admin.list_topics(timeout=TIMEOUT_S).topics
     wanted = {
         ConfigResource(ConfigResource.Type.TOPIC, plan.name): topics.settings_of(
@@ -117,21 +133,18 @@ def mend_settings(admin: AdminClient, plans: Iterable[topics.TopicPlan]) -> list
         for plan in plans
         if plan.name in known
     }
-    differing = []
+    differing = {}
     described = admin.describe_configs(list(wanted)) if wanted else {}
     for resource, answer in described.items():
         found = answer.result(timeout=TIMEOUT_S)
-        odd = {name: value for name, value in wanted[resource].items() if found[name].value != value}
+        odd = {
+            name: (value, found[name].value)
+            for name, value in wanted[resource].items()
+            if found[name].value != value
+        }
         if odd:
-            entries = [ConfigEntry(name, value) for name, value in odd.items()]
-            for entry in entries:
-                entry.incremental_operation = AlterConfigOpType.SET
-            differing.append(
-                ConfigResource(ConfigResource.Type.TOPIC, resource.name, incremental_configs=entries)
-            )
-    if differing:
-        _wait(admin.incremental_alter_configs(differing), "set the settings of")
-    return sorted(resource.name for resource in differing)
+            differing[resource.name] = odd
+    return differing
 
 
 def broker_settings(admin: AdminClient, name: str) -> dict[int, str | None]:

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from confluent_kafka.admin import (
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourcePatternType,
+    ResourceType,
+)
 from typer.testing import CliRunner, Result
 
 from broker.cli.output import CommandRefused
 from broker.cli.root import app
-from broker.kafka.estate import newest_map
+from broker.kafka.estate import newest_map, publish_map
 from ownership.lifecycle import StepRefused
 from tests.estate import MAP_DIR, Estate, estate_of
 from tests.governed_map import TEAMS
@@ -162,3 +174,60 @@ def test_whoever_was_cut_off_between_map_and_audit_does_the_second_part(
     assert "effective since" in said(estate, "request", "apply", name, "--by", "rita")
     assert newest_map(estate.access("control")).version == 3
     assert "Everything is as it was written." in said(estate, "audit", "verify")
+
+
+def test_whatever_is_not_the_map_in_force_is_named(estate: Estate, folder: Path) -> None:
+    estate.start_gate()
+    plan = plan_file(estate, folder)
+    said(estate, "map", "apply", plan, "--by", "pat", "--without-approval", "Teams come first")
+    # A gate tells systems within seconds of a map; until then there is a drift, and it is named.
+    deadline = time.monotonic() + 30
+    while (found := run(estate, "map", "drift", str(folder), "--json")).exit_code:
+        assert time.monotonic() < deadline, found.output
+        time.sleep(0.5)
+    assert json.loads(found.stdout) == []
+    assert "Everything is as version 2 of the map says" in said(estate, "map", "drift", str(folder))
+
+    admin = estate.kafka.admin()
+    for gone in admin.delete_acls([right("erp", "changes.erp.customer")]).values():
+        gone.result(20)
+    for made in admin.create_topics([NewTopic("changes.shop.order", 1, 1)]).values():
+        made.result(20)
+    retention = ConfigEntry("retention.ms", "1000", incremental_operation=AlterConfigOpType.SET)
+    trail = ConfigResource(ConfigResource.Type.TOPIC, "trail", incremental_configs=[retention])
+    for changed in admin.incremental_alter_configs([trail]).values():
+        changed.result(20)
+    texts = {path.name: path.read_text() for path in folder.iterdir()}
+    edit(folder, "create: crm", "create: erp")
+    before = "credit_limit: {system_of_record: erp}"
+    moved = f"{before}\n  email: {{system_of_record: erp}}"
+    past = {**texts, "customer.yaml": texts["customer.yaml"].replace(before, moved)}
+    publish_map(estate.access("control"), past, "mallory")
+    seen = run(estate, "map", "drift", str(folder), "--json")
+    assert seen.exit_code == 2
+    rows = {(row["kind"], row["where"]): row["detail"] for row in json.loads(seen.stdout)}
+    assert rows.pop(("map", "version 3")).startswith(
+        "mallory published it without a request: customer: email"
+    )
+    assert rows.pop(("right", "erp: allow write topic changes.erp.customer")) == "is missing"
+    assert rows.pop(("topic", "changes.shop.order")).startswith("carries changes that nobody judges")
+    assert rows.pop(("topic", "trail")) == "has retention.ms=1000 instead of 2592000000"
+    assert rows.pop(("told", "erp, customer"))
+    assert {kind for kind, _ in rows} <= {"file", "told"}, rows
+
+    without = estate.environment(SOLESOURCE_HOME=str(estate.home / "governed"), SOLESOURCE_DATABASE_URL="")
+    seen = CliRunner().invoke(app, ["map", "drift", str(folder), "--json"], env=without)
+    blind = {row["kind"] for row in json.loads(seen.stdout) if row["where"] == "not looked at"}
+    assert seen.exit_code == 2 and blind == {"right", "topic", "told"}, "without the admin's password"
+
+
+def right(user: str, topic: str) -> AclBindingFilter:
+    return AclBindingFilter(
+        ResourceType.TOPIC,
+        topic,
+        ResourcePatternType.LITERAL,
+        f"User:{user}",
+        "*",
+        AclOperation.WRITE,
+        AclPermissionType.ALLOW,
+    )
