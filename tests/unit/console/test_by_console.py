@@ -300,3 +300,8 @@ def test_a_machine_that_has_both_reads_its_own_audit(branch: Branch) -> None:
     }
     assert json.loads(said(invoke(both, "audit", "list", "--json")))[-1]["action"] == "request.draft"
     assert "Nothing is due" in said(invoke(both, "request", "apply", "--due", "--by", "rita"))
+    home = branch.folder / "at_home"
+    home.mkdir()
+    (home / "solesource.db").touch()
+    at_home = branch.far("rita") | {"SOLESOURCE_HOME": str(home)}
+    assert "Nothing is due" in said(invoke(at_home, "request", "apply", "--due", "--by", "rita"))
