@@ -40,7 +40,15 @@ def test_what_slots_write_is_all_that_the_gate_writes_in_transactions() -> None:
     found = [
         place for slot in range(4) for place in watched(slot, shelves[slot], [plan.name for plan in plans])
     ]
-    not_the_gates = (topics.SLOTS, topics.OWNERSHIP_MAP, "changes.", "commands.", "acks.", "readings.")
+    not_the_gates = (
+        topics.SLOTS,
+        topics.OWNERSHIP_MAP,
+        "changes.",
+        "commands.",
+        "acks.",
+        "readings.",
+        "writings.",
+    )
     assert len(found) == len(set(found))
     assert set(found) == {
         TopicPartition(plan.name, partition)
