@@ -20,7 +20,7 @@ from schemas.envelope import change_headers
 from schemas.errors import SchemaError
 from schemas.keys import partition_of
 from schemas.spans import blank_of, differences_of, merging_of
-from tests.gate_parts import Record
+from tests.gate_parts import CUSTOMER, Record
 
 MAP = Path(__file__).parents[2] / "benchmarks" / "map"
 RULES = rules_of({path.name: path.read_text() for path in MAP.iterdir() if path.suffix != ".py"}, 7)
@@ -228,3 +228,9 @@ def test_what_is_merged_is_what_encoding_gives(
         assert differs == sum(
             1 << bit for bit, name in enumerate(CONTRACT.fields) if told[name] != before[name]
         )
+
+
+def test_a_contract_that_cannot_be_walked_has_no_short_way() -> None:
+    decoded = replace(make_contract(CUSTOMER, 301), key_field="customer_id")
+    assert merging_of(decoded, frozenset({"name"})) is None and differences_of(decoded) is None
+    assert blank_of(decoded) is None

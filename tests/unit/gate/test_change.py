@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from broker.gate.change import Fault
 from broker.gate.outgoing import Destination
+from broker.gate.reason import Reason
 from broker.rules import rules_of
 from schemas.codec import SCHEMA_HEADER, VALUE_LENGTH_MAX, frame, guid_of, guid_text
 from schemas.errors import ContractsClash
@@ -313,3 +315,11 @@ def test_the_registry_of_these_tests_is_a_registry() -> None:
     texts = map_texts(object_document(), [PHONELESS, CUSTOMER])
     documents = {name: text for name, text in texts.items() if not name.endswith(".yaml")}
     assert FileRegistry(documents=documents).ids("customer") == {100, 101}
+
+
+def test_what_is_in_the_way_is_held_whatever_its_headers_say() -> None:
+    bench, fault = Bench(), Fault(Reason.NOT_DECIDABLE, "a defect")
+    good = bench.upsert("crm", "seq:0:01", ADA)
+    for record in (good, header(bench.upsert("crm", "seq:0:02", ADA), "ce_id", None)):
+        seen = bench.see(record, fault)
+        assert (seen.outcome, seen.reason) == ("quarantined", Reason.NOT_DECIDABLE.code)

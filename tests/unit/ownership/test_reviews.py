@@ -50,3 +50,10 @@ def test_the_later_of_file_and_sign_off_counts() -> None:
 def test_one_that_never_was_is_overdue() -> None:
     found = review_due(replace(ENTRY, review_last=None), None, LAST)
     assert found.last is None and found.standing is Standing.OVERDUE
+
+
+def test_late_is_what_is_past_its_day() -> None:
+    days = {-14: False, 0: False, 1: True, 15: True}
+    entry = replace(ENTRY, review_every="quarter", review_last=LAST)
+    for past, late in days.items():
+        assert review_due(entry, None, date(2026, 4, 30) + timedelta(days=past)).late is late

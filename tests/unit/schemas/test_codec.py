@@ -6,7 +6,16 @@ from decimal import Decimal
 
 import pytest
 
-from schemas.codec import VALUE_LENGTH_MAX, Codec, frame, guid_of, guid_text, schema_id_of
+from schemas.codec import (
+    SCHEMA_HEADER,
+    VALUE_LENGTH_MAX,
+    Codec,
+    frame,
+    guid_of,
+    guid_text,
+    named_schema,
+    schema_id_of,
+)
 from schemas.contract import make_contract
 from schemas.errors import UnknownSchemaId, UnreadableValue
 from tests.gate_parts import CUSTOMER, MONEY
@@ -95,3 +104,12 @@ def test_a_decimal_with_too_many_digits_is_unreadable_not_rounded(avro: object) 
     for unscaled in (largest + 1, -largest - 1):
         with pytest.raises(UnreadableValue):
             codec.decode(frame(1) + prefix + unscaled.to_bytes(9, "big", signed=True))
+
+
+def test_how_a_record_names_its_schema() -> None:
+    guid = guid_of("89791762-2336-4186-9674-299b90a802e2")
+    assert named_schema([], frame(7) + b"datum") == 7
+    assert named_schema([(SCHEMA_HEADER, b"\x01" + guid)], frame(7)) == guid, "the header comes first"
+    assert named_schema([("ce_id", b"x")], b"\x01" + guid[:4]) is None and named_schema([], None) is None
+    codec = Codec({7: CUSTOMER}, guids={guid: 7})
+    assert (codec.id_of(7), codec.id_of(guid), codec.id_of(bytes(16))) == (7, 7, None)

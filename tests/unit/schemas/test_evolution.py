@@ -210,3 +210,8 @@ def test_a_schema_that_is_none_is_refused_with_its_file() -> None:
     wrong = {**CUSTOMER, "fields": [field("customer_id", "text")]}
     with pytest.raises(RegistryBroken, match=r"customer.*is no Avro schema"):
         FileRegistry(documents=registry_document(wrong))
+
+
+def test_another_kind_of_type_is_said_once() -> None:
+    (clash,) = between((2, parsed("int")), (1, parsed("string")))
+    assert (clash.reader, clash.writer, clash.field) == (2, 1, "") and "string" in clash.detail

@@ -9,7 +9,7 @@ import pytest
 from schemas.codec import guid_of
 from schemas.contract import make_contract
 from schemas.errors import ContractRefused, ContractsClash, RegistryBroken
-from schemas.learned import LEARNED, Learned, learned_from, read_learned, written
+from schemas.learned import LEARNED, Learned, carried, learned_from, read_learned, written
 from schemas.registry import FileRegistry
 from tests.gate_parts import CUSTOMER, registry_document
 
@@ -89,3 +89,14 @@ def test_one_id_is_learned_once() -> None:
     found = learned_from("customer", CONTRACT, 7, theirs())
     with pytest.raises(RegistryBroken, match=r"learned id 7 .* is taken"):
         FileRegistry(documents=texts(found, found))
+
+
+def test_what_was_learned_is_carried_into_the_next_files() -> None:
+    found = learned_from("customer", CONTRACT, 7, theirs(), GUID)
+    plain = registry_document(CUSTOMER)
+    assert read_learned(carried(texts(found), plain), "here") == [found]
+    assert carried(plain, plain) == plain
+    broken = {**plain, "registry.json": "[]"}  # whoever reads the files says what is wrong with them
+    assert read_learned(carried(texts(found), broken), "here") == [found]
+    known = {**plain, "registry.json": plain["registry.json"].replace('"id": 100', '"id": 7')}
+    assert LEARNED not in carried(texts(found), known), "a version by now"

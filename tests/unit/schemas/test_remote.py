@@ -16,6 +16,7 @@ from schemas.remote import (
     ANSWER_BYTES_MAX,
     CALLS_MAX,
     CALLS_MS,
+    KEPT_MAX,
     NotAvro,
     RegistryAway,
     RegistryRefuses,
@@ -188,3 +189,20 @@ def test_a_contract_that_is_not_registered(answer: Any, error: type[Exception], 
     desk = Desk({SUBJECT: answer})
     with pytest.raises(error, match=said):
         asyncio.run(desk.registry.register("authoritative.customer-value", RECORD))
+
+
+def test_what_was_asked_first_is_forgotten_first() -> None:
+    desk = Desk(
+        {f"/api/schemas/ids/{number}": (200, KNOWN | {"guid": GUID}) for number in range(KEPT_MAX + 1)}
+    )
+    for number in range(KEPT_MAX + 1):
+        desk.ms += CALLS_MS
+        desk.ask(number)
+    calls = len(desk.calls)
+    desk.ask(KEPT_MAX)
+    assert len(desk.calls) == calls
+    desk.ask(0)
+    assert len(desk.calls) == calls + 1
+    asyncio.run(desk.registry.close())
+    with pytest.raises(RuntimeError):
+        desk.ask(KEPT_MAX + 2)

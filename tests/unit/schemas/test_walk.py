@@ -117,3 +117,18 @@ def test_what_is_spelled_otherwise_is_not_read(avro: Any, datum: bytes, said: st
 
 def test_blocks_that_say_their_length_pass() -> None:
     walk({"type": "array", "items": "int"}, long(-2) + long(2) + b"\x02\x04" + long(1) + b"\x06" + b"\x00")
+
+
+def test_a_type_in_another_shell_and_by_its_name() -> None:
+    shelled = {"type": {"type": "array", "items": "long"}}
+    fields = [
+        {"name": "p", "type": PAIR},
+        {"name": "q", "type": {"type": "pair"}},
+        {"name": "r", "type": shelled},
+    ]
+    avro = {"type": "record", "name": "three", "fields": fields}
+    datum = long(1) + long(2) + long(3) + long(4) + long(1) + long(5) + long(0)
+    walk = walker_of(avro)
+    walk(bytes(5) + datum)
+    with pytest.raises(UnreadableValue):
+        walk(bytes(5) + datum[:-1])
