@@ -12,6 +12,7 @@ import yaml
 
 from broker import topics
 from broker.cli.files import write
+from broker.cli.moments import span_ms
 from broker.cli.output import AsJson, CommandRefused, show, table_of
 from broker.cli.traffic import Observed, observed
 from broker.clock import now_ms
@@ -23,7 +24,6 @@ from broker.settings import Settings
 from ownership.changed import moment
 from ownership.coverage import Covered, coverage, in_all, sentence
 from ownership.coverage import as_json as covered_json
-from ownership.document import duration_ms
 from ownership.inference import Traffic
 from ownership.inferred import Inferred, inferred_from, share
 from ownership.inferred import as_json as inferred_json
@@ -126,7 +126,7 @@ def cover(since: Since = "7d", as_json: AsJson = False) -> None:
 def _seen(objects: Collection[str], since: str, *, quiet: bool) -> _Seen:
     settings = Settings()
     access, at_ms = settings.access(CONTROL), now_ms()
-    since_ms = at_ms - _span_ms(since)
+    since_ms = at_ms - span_ms(since)
     newest = newest_map(access)
     contracts = _contracts(newest.documents, settings.map_dir)
     ownership_map = compiled(newest)
@@ -140,14 +140,6 @@ def _seen(objects: Collection[str], since: str, *, quiet: bool) -> _Seen:
         )
         raise CommandRefused(msg)
     return _Seen(newest, ownership_map, contracts, registry, found, moment(since_ms))
-
-
-def _span_ms(text: str) -> int:
-    try:
-        return duration_ms(text)
-    except ValueError as error:
-        msg = f"{text!r} is no span of time: {error} [map.since] Write 30d, or 12h."
-        raise CommandRefused(msg) from error
 
 
 def _contracts(published: Mapping[str, str], folder: Path | None) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """`solesource map plan | diff | apply | history | at`: what would change, how it takes force, what was in force."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +8,7 @@ import typer
 from broker.cli.files import settings_of, write
 from broker.cli.governed import acting, looking
 from broker.cli.maps import Folder, row_of
+from broker.cli.moments import moment_ms, span_ms
 from broker.cli.output import AsJson, CommandRefused, show, table_of
 from broker.cli.plan_words import markdown, told
 from broker.cli.prepare import brought_up
@@ -23,7 +23,6 @@ from broker.lane.flips import Flips
 from broker.published import PublishedMap
 from broker.settings import Settings
 from ownership.changed import moment
-from ownership.document import duration_ms
 from ownership.handover import into_the_past
 from ownership.map import OwnershipMap
 from ownership.plan import Plan, fresh, read_plan, replayed, written
@@ -69,16 +68,8 @@ def _made(
     if since is None or not newest.version:
         return made, newest, None
     at_ms = now_ms()
-    found, flips = replay(access, newest, made, at_ms - _span_ms(since), at_ms, quiet=quiet)
+    found, flips = replay(access, newest, made, at_ms - span_ms(since), at_ms, quiet=quiet)
     return replayed(made, found), newest, flips
-
-
-def _span_ms(text: str) -> int:
-    try:
-        return duration_ms(text)
-    except ValueError as error:
-        msg = f"{text!r} is no span of time: {error} [map.replay] Write 7d, or 12h."
-        raise CommandRefused(msg) from error
 
 
 def apply(
@@ -249,14 +240,3 @@ def _owners_at(ownership_map: OwnershipMap, field: str, at_ms: int) -> list[dict
     return [
         row_of(terms, one) | {"term": terms.epochs.get(one, 1)} for one in ([name] if name else entry.fields)
     ]
-
-
-def moment_ms(text: str) -> int:
-    """Milliseconds of a date, or of a date and time. Raises CommandRefused."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError as error:
-        msg = f"{text!r} is no moment [map.at_moment] Write 2026-05-03, or 2026-05-03T14:30:00+02:00."
-        raise CommandRefused(msg) from error
-    zoned = found if found.tzinfo else found.replace(tzinfo=UTC)
-    return round(zoned.timestamp() * 1000)

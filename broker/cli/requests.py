@@ -8,8 +8,9 @@ import typer
 
 from broker.cli.governed import By, ByOrToken, looking
 from broker.cli.governing import OnDatabase, governing
+from broker.cli.moments import moment_ms
 from broker.cli.output import AsJson, CommandRefused, show, table_of
-from broker.cli.planning import as_approved, moment_ms, text_of
+from broker.cli.planning import as_approved, text_of
 from broker.clock import now_ms
 from broker.governance import taking_force
 from broker.governance.words import request_text

@@ -8,8 +8,8 @@ import typer
 
 from broker.cli.governed import By, ByOrToken, acting, looking
 from broker.cli.governing import governing
+from broker.cli.moments import moment_ms
 from broker.cli.output import AsJson, CommandRefused, show, table_of
-from broker.cli.planning import moment_ms
 from broker.clock import day_of, now_ms
 from broker.governance import evidence, reviewing
 from broker.governance.packing import pack_of

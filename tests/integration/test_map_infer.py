@@ -222,8 +222,8 @@ def test_how_much_is_owned(estate: Estate) -> None:
     ("arguments", "code"),
     [
         (["infer", "ghost"], "infer.no_topic"),
-        (["infer", "--since", "yesterday"], "map.since"),
-        (["coverage", "--since", "7"], "map.since"),
+        (["infer", "--since", "yesterday"], "map.span"),
+        (["coverage", "--since", "7"], "map.span"),
     ],
 )
 def test_what_cannot_be_answered_says_why(estate: Estate, arguments: list[str], code: str) -> None:
