@@ -10,8 +10,10 @@ from connectors.sdk.backfill import Backfill, Chunk, KeyRange
 from connectors.sdk.config import ConnectorConfig, SecretReference, load_config
 from connectors.sdk.errors import ConfigInvalid, ConnectionLost, ConnectorError
 from connectors.sdk.feedback import Proposal, ProposedField, Refusal
+from connectors.sdk.precheck import NotYours
 from connectors.sdk.sink import Applied, Failed, Outcome, Retry, Sink, Skipped, Update
 from connectors.sdk.source import ChangeEvent, ReadBatch, Source
+from connectors.sdk.writing import Writing
 
 __all__ = [
     "Applied",
@@ -26,6 +28,7 @@ __all__ = [
     "Context",
     "Failed",
     "KeyRange",
+    "NotYours",
     "Outcome",
     "Parts",
     "Proposal",
@@ -38,5 +41,6 @@ __all__ = [
     "Skipped",
     "Source",
     "Update",
+    "Writing",
     "load_config",
 ]

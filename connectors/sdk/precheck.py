@@ -22,7 +22,13 @@ from schemas.errors import SchemaError
 log = structlog.get_logger("connectors.sdk")
 LOOK_EVERY_MS = 2_000
 REMEMBERED_MAX = 1_000
-"""What was said is not said again under the same map."""
+"""So much of what was said is remembered, not to say it again under the same map."""
+FOLLOWS = {
+    "quarantine": "another value than the owner's is held for review",
+    "reject": "another value than the owner's is refused",
+    "propose": "another value than the owner's is put to the owner",
+}
+"""What a write to what is not one's own meets."""
 
 
 class NotYours(ConnectorError):
@@ -75,18 +81,23 @@ class Precheck:
     def _foretell(self, writing: Writing, events: Iterable[ChangeEvent]) -> None:
         at_ms = now_ms()
         terms = writing.at(at_ms)
-        for event in events:
-            if event.deletes:
+        kinds = {
+            (event.deletes, event.fields): event for event in events
+        }  # what is the same for many is asked once
+        for (deletes, fields), event in kinds.items():
+            if deletes:
                 foreign = {} if writing.deletes(at_ms) else {"(end of the record)": terms.delete}
             else:
                 # A full image names what others own as well; whether it changes that, the gate sees.
-                foreign = writing.foreign(event.fields or (), at_ms)
+                foreign = writing.foreign(fields or (), at_ms)
             if foreign and self._is_news(writing, foreign):
                 log.warning(
                     "precheck.not_own",
                     object=writing.object,
                     owners=foreign,
-                    what_follows=FOLLOWS[terms.on_violation] if not terms.observed else "it is only watched",
+                    what_follows="it is only watched"
+                    if terms.observed
+                    else FOLLOWS.get(terms.on_violation, terms.on_violation),
                     map_version=writing.map_version,
                     event_id=event.event_id,
                 )
@@ -101,11 +112,3 @@ class Precheck:
     async def close(self) -> None:
         """Let go of Kafka."""
         await self._told.close()
-
-
-FOLLOWS = {
-    "quarantine": "another value than the owner's is held for review",
-    "reject": "another value than the owner's is refused",
-    "propose": "another value than the owner's is put to the owner",
-}
-"""What a write to what is not one's own meets."""
