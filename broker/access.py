@@ -68,6 +68,53 @@ class KafkaAccess:
 
 
 @dataclass(frozen=True, slots=True)
+class MailAccess:
+    """The mail server that takes notices, and as whom. Raises ValueError for an address that is none.
+
+    `smtps://` is encrypted from the beginning; `smtp://` must become so (STARTTLS), except on loopback.
+    """
+
+    url: str
+    sender: str
+    username: str = ""
+    password: str = field(default="", repr=False)
+    ca_file: str | None = None
+
+    def __post_init__(self) -> None:
+        place = urlsplit(self.url)
+        if (
+            place.scheme not in ("smtp", "smtps")
+            or not place.hostname
+            or place.port == 0
+            or place.path.strip("/")
+        ):
+            msg = "a mail server is smtp:// or smtps://, a host and perhaps a port"
+            raise ValueError(msg)
+        if place.username is not None or place.password is not None:
+            msg = "a mail server's address has no user in it: name it beside, and its password by reference"
+            raise ValueError(msg)
+        if "@" not in self.sender or not self.sender.isprintable() or " " in self.sender:
+            msg = f"{self.sender!r} is no address to send from"
+            raise ValueError(msg)
+
+    @property
+    def host(self) -> str:
+        """Its name."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        """Its port; 465 or 587 where none is said (RFC 8314, RFC 6409)."""
+        place = urlsplit(self.url)
+        return place.port or (465 if place.scheme == "smtps" else 587)
+
+    @property
+    def encrypted(self) -> bool:
+        """From the first byte on."""
+        return urlsplit(self.url).scheme == "smtps"
+
+
+@dataclass(frozen=True, slots=True)
 class ConsoleAccess:
     """Where a console's API is, and the token by which it knows us.
 
@@ -99,8 +146,12 @@ class ConsoleAccess:
     @property
     def on_loopback(self) -> bool:
         """Whether it is this very machine by its address; a name other than localhost could be any machine."""
-        host = urlsplit(self.url).hostname or ""
-        try:
-            return host == "localhost" or ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(urlsplit(self.url).hostname or "")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this very machine by its address."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from broker.access import ConsoleAccess, KafkaAccess
+from broker.access import ConsoleAccess, KafkaAccess, MailAccess
 from broker.clock import now_ms
 from schemas.remote import RemoteRegistry
 
@@ -77,6 +77,14 @@ class Settings(BaseSettings):
         default=None, description="File of the audit's signatures, best on a disk of another machine."
     )
     users_file: Path | None = Field(default=None, description="People who may sign in to the console.")
+    mail_server: str = Field(
+        default="",
+        description="smtp:// or smtps://: control mails notices by it; empty = they stand in the console.",
+    )
+    mail_from: str = Field(default="", description="Address that they come from.")
+    mail_user: str = Field(default="", description="Who signs in there; empty = nobody does.")
+    mail_password_file: Path | None = Field(default=None, description="File of the password.")
+    mail_ca_file: str | None = Field(default=None, description="Authority of that server's certificate.")
     console_public_url: str = Field(
         default="", description="How browsers and programs reach the console when a proxy stands before it."
     )
@@ -174,6 +182,24 @@ class Settings(BaseSettings):
             )
         except ValueError as error:
             msg = f"{error} [settings.registry] Mend SOLESOURCE_REGISTRY_URL."
+            raise SettingsRefused(msg) from error
+
+    def mail(self) -> MailAccess | None:
+        """The mail server for notices; None where none is named. Raises SettingsRefused without any password."""
+        if not self.mail_server:
+            return None
+        path = self.mail_password_file
+        try:
+            password = path.read_text("utf-8").strip() if path is not None else ""
+        except (OSError, UnicodeDecodeError) as error:
+            msg = (
+                f"the password cannot be read from {path} [settings.mail] Mend SOLESOURCE_MAIL_PASSWORD_FILE."
+            )
+            raise SettingsRefused(msg) from error
+        try:
+            return MailAccess(self.mail_server, self.mail_from, self.mail_user, password, self.mail_ca_file)
+        except ValueError as error:
+            msg = f"{error} [settings.mail] Mend SOLESOURCE_MAIL_SERVER and SOLESOURCE_MAIL_FROM."
             raise SettingsRefused(msg) from error
 
     def console(self) -> ConsoleAccess | None:

@@ -84,6 +84,8 @@ EVENTS: Final[dict[str, str]] = {
     "control.stopped": "It ended in good order.",
     "control.rebuilt": "Everything derived from topics was forgotten and is read again.",
     "control.not_reminded": "Stewards were not told of reviews that are due: the audit cannot be signed (code).",
+    "control.not_mailed": "Notices are not mailed at the moment: the mail server (server), or the database, does not answer.",
+    "control.mail_refused": "The mail server does not take one notice's address; it stands in the console (notice, smtp).",
     "indexer.reading": "A family of topics is being read, from the positions in SQL.",
     "indexer.interrupted": "Kafka or SQL did not answer; it goes on from the positions in SQL.",
     "indexer.gap": "A topic no longer holds records that were never indexed.",

@@ -19,12 +19,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from broker import telemetry
-from broker.access import KafkaAccess
+from broker.access import KafkaAccess, MailAccess
 from broker.agents.evaluation import EVALUATE_EVERY_S, Evaluator, promises_of
 from broker.agents.families import families
 from broker.agents.figures import read_figures
 from broker.agents.indexer import FamilyIndexer
 from broker.agents.learning import Learner
+from broker.agents.mailing import Mailer
 from broker.agents.streams import Streams
 from broker.agents.ticks import TICK_EVERY_S, run_ticks
 from broker.clock import now_ms
@@ -62,6 +63,10 @@ class ControlSettings:
     """The company's schema registry, a client of its own at each call."""
     signer: Callable[[], Signer] | None = None
     """The key of the audit; None = stewards are not reminded of their reviews."""
+    mail: MailAccess | None = None
+    """Where notices are mailed; None = nowhere."""
+    public_url: str = ""
+    """Of the console, for links in mails; empty = none."""
 
 
 def run(settings: ControlSettings, *, rebuild: bool = False) -> None:
@@ -107,6 +112,9 @@ async def serve(
     work.append(asyncio.create_task(_keep_house(engine)))
     if settings.signer is not None:
         work.append(asyncio.create_task(_keep_reminding(engine, settings.signer)))
+    if settings.mail is not None:
+        mailer = Mailer(engine, settings.mail, settings.ownership_map, settings.public_url)
+        work.append(asyncio.create_task(mailer.run()))
     registry = settings.registry()
     if registry is not None:
         learner = Learner(engine, settings.kafka, registry)

@@ -53,6 +53,8 @@ def control(
             port=settings.control_port,
             registry=settings.registry,
             signer=lambda: signer_of(settings),
+            mail=settings.mail(),
+            public_url=settings.console_public_url,
         ),
         rebuild=rebuild,
     )

@@ -11,10 +11,11 @@ from starlette.routing import Route
 
 from broker.console.errors import ConsoleError
 from broker.console.forms import checked_form, note_of, signed_in
-from broker.console.governed_views import GovernedViews, object_address
+from broker.console.governed_views import GovernedViews
 from broker.console.governing import Answer, Governing
 from broker.console.rendering import page
 from broker.governance import requests, reviewing
+from broker.governance.telling import object_address
 from broker.store.audit import Actor
 from broker.store.decided import Session
 from broker.store.governed import ChangeRequest

@@ -12,6 +12,7 @@ from broker.governance.evidence import evidence_at
 from broker.governance.history import ONCE_IN_FORCE, history_of
 from broker.governance.map_pages import html_of
 from broker.governance.maps import InForce, in_force
+from broker.governance.telling import address_of, object_address
 from broker.governance.words import request_document, request_line, review_line, waiver_line
 from broker.store.decided import (
     Session,
@@ -111,7 +112,7 @@ class GovernedViews:
                 "reviews": [review_line(one) | {"tone": TONES[one.standing]} for one in due[:PAGE_LENGTH]],
                 "waivers": [waiver_line(row) for row in waivers_at(session, at_ms)[:PAGE_LENGTH]],
                 "notices": [
-                    {"text": one.text, "at_ms": one.at_ms, "address": _address_of(one.subject)}
+                    {"text": one.text, "at_ms": one.at_ms, "address": address_of(one.subject)}
                     for one in notices_for(session, [*teams, person], 20)
                 ],
             }
@@ -171,17 +172,6 @@ def told(now: InForce) -> str:
     return (
         f"By version {now.published.version} of the map, in force since {moment(now.published.published_ms)}."
     )
-
-
-def object_address(name: str) -> str:
-    """Where the page of an object is."""
-    return f"/ownership/objects/{name}"
-
-
-def _address_of(subject: str) -> str:
-    kind, _, name = subject.partition(":")
-    places = {"request": f"/approvals/{name}", "cases": f"/review?object={name}"}
-    return places.get(kind, object_address(name))
 
 
 def _entry(now: InForce, name: str) -> ObjectMap:

@@ -90,8 +90,10 @@ def applied(
     displace(session, actor, map_version, plan)
     take(actor, row, step)
     row.map_version = map_version
-    how = f"without approval, by {actor.by}" if step is Step.BREAK_GLASS else "as approved"
-    text = f"Version {map_version} is in force, {how}: {row.title}"
+    how = f"as approved: {row.title}"
+    if step is Step.BREAK_GLASS:
+        how = f"without approval, by {actor.by}: {row.reason}"
+    text = f"Version {map_version} is in force, {how}"
     wanted = wanted_by(plan.documents, map_version)
     touched = {change.object for change in plan.changes} & wanted.objects.keys() or wanted.objects.keys()
     for team in sorted({wanted.objects[name].steward_team for name in touched}):

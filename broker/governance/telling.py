@@ -17,3 +17,15 @@ def tell(session: Session, actor: Actor, whom: str, subject: str, text: str, *, 
         return False
     session.add(Notice(notice_id=notice_id, whom=whom, subject=subject, text=text, at_ms=actor.now_ms))
     return True
+
+
+def object_address(name: str) -> str:
+    """The console's page of an object."""
+    return f"/ownership/objects/{name}"
+
+
+def address_of(subject: str) -> str:
+    """The console's page of what a notice is about."""
+    kind, _, name = subject.partition(":")
+    places = {"request": f"/approvals/{name}", "cases": f"/review?object={name}"}
+    return places.get(kind, object_address(name))

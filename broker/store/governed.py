@@ -187,6 +187,16 @@ class Checkpoint(Plain):
     at_ms: Mapped[Moment]
 
 
+class Mailed(Plain):
+    """What became of a notice on its way to a mail server. Nobody decided it, so it is not audited."""
+
+    __tablename__ = "mailed"
+    notice_id: Mapped[Key]
+    outcome: Mapped[Name]
+    detail: Mapped[Name]
+    at_ms: Mapped[Moment]
+
+
 class KeptAnswer(Plain):
     """The answer to a request that may be sent again (Idempotency-Key)."""
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +32,7 @@ from broker.kafka.estate import newest_map, publish_map
 from ownership.lifecycle import StepRefused
 from tests.estate import MAP_DIR, Estate, estate_of
 from tests.governed_map import TEAMS
+from tests.inbox import Inbox, listening
 
 pytestmark = pytest.mark.integration
 
@@ -219,6 +223,34 @@ def test_whatever_is_not_the_map_in_force_is_named(estate: Estate, folder: Path)
     seen = CliRunner().invoke(app, ["map", "drift", str(folder), "--json"], env=without)
     blind = {row["kind"] for row in json.loads(seen.stdout) if row["where"] == "not looked at"}
     assert seen.exit_code == 2 and blind == {"right", "topic", "told"}, "without the admin's password"
+
+
+def test_control_mails_whoever_is_concerned(estate: Estate, folder: Path) -> None:
+    said(
+        estate, "map", "apply", plan_file(estate, folder), "--by", "pat", "--without-approval", "Teams first"
+    )
+    with listening(Inbox()) as (inbox, port):
+        environment = estate.environment(
+            SOLESOURCE_HOME=str(estate.home / "governed"), SOLESOURCE_DATABASE_URL=""
+        )
+        environment |= {
+            "SOLESOURCE_MAIL_SERVER": f"smtp://127.0.0.1:{port}",
+            "SOLESOURCE_MAIL_FROM": "solesource@example.com",
+        }
+        with (estate.home / "control.log").open("ab") as log:
+            command = [sys.executable, "-m", "broker.cli", "control"]
+            process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=estate.home)
+        try:
+            deadline = time.monotonic() + 30
+            while not inbox.mails:
+                assert time.monotonic() < deadline, (estate.home / "control.log").read_text()[-3000:]
+                time.sleep(0.2)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+    told = {to[0]: mail["Subject"] for to, mail in inbox.mails}
+    said_why = "Version 2 is in force, without approval, by pat: Teams first"
+    assert told["sales-operations@example.com"] == said_why
 
 
 def right(user: str, topic: str) -> AclBindingFilter:
