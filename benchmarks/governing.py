@@ -8,9 +8,8 @@ from datetime import date
 from statistics import median
 
 from benchmarks.decide import map_of_many
-from benchmarks.records import MAP
+from benchmarks.records import MAP, Maker
 from benchmarks.rows import NOBODY, Measured, Row, at_least, at_most
-from benchmarks.work import one_owner
 from benchmarks.world import BenchWorld
 from broker.cli.replaying import replay
 from broker.clock import now_ms
@@ -21,7 +20,7 @@ from broker.rules import advice_of, rules_of
 
 MANY = 1_000
 TURNS = 3
-CHANGES, FLIPPED = 1_000_000, 100_000
+CHANGES, FEWER = 1_000_000, 100_000
 TODAY = date(2026, 11, 27)
 DAY_MS = 86_400_000
 
@@ -59,21 +58,26 @@ def _seconds(work: Callable[[], None]) -> Measured:
 
 
 def _replays(world: BenchWorld) -> Iterator[Row]:
-    """Changes of one owner, replayed under a map that nothing meets, and the last of them where each one flips."""
-    world.fill(0, CHANGES - FLIPPED, one_owner(world.registry).make)
-    first_ms = now_ms()
-    world.fill(CHANGES - FLIPPED, FLIPPED, one_owner(world.registry).make)
+    """Changes of one owner under a map that nothing meets: of all fields, and of some; then where each one flips."""
+    make = Maker(world.registry)
+    world.fill(0, CHANGES, make.own)
     files = {path.name: path.read_text("utf-8") for path in MAP.iterdir()}
     text = files["account.yaml"]
     none = files | {"account.yaml": text.replace("on_violation: quarantine", "on_violation: reject")}
     every = files | {"account.yaml": f"{text}fields: {{email: {{system_of_record: shop}}}}\n"}
-    found = _replayed(world, none, now_ms() - DAY_MS, 0)
+    found = _replayed(world, none, now_ms() - DAY_MS, CHANGES, 0)
     yield at_least("replay under two maps", found, Measured("the bar", 50_000), "changes/s", 1.0)
-    found = _replayed(world, every, first_ms, FLIPPED)
+    at_ms = now_ms()
+    world.fill(CHANGES, FEWER, make.named)
+    found = _replayed(world, none, at_ms, FEWER, 0)
+    yield at_least("replay of changes that name some fields", found, NOBODY, "changes/s", 0)
+    at_ms = now_ms()
+    world.fill(CHANGES + FEWER, FEWER, make.own)
+    found = _replayed(world, every, at_ms, FEWER, FEWER)
     yield at_least("replay where every change flips", found, NOBODY, "changes/s", 0)
 
 
-def _replayed(world: BenchWorld, files: dict[str, str], since_ms: int, flips: int) -> Measured:
+def _replayed(world: BenchWorld, files: dict[str, str], since_ms: int, count: int, flips: int) -> Measured:
     access = world.machine.settings.access("control")
     newest = newest_map(access)
     made, turns = planned(newest, files), []
@@ -81,7 +85,7 @@ def _replayed(world: BenchWorld, files: dict[str, str], since_ms: int, flips: in
         began = time.perf_counter()
         found, _ = replay(access, newest, made, since_ms, now_ms(), quiet=True)
         turns.append(found.judged / (time.perf_counter() - began))
-        assert found.judged == (flips or CHANGES), found
+        assert found.judged == count, found
         assert sum(flip.count for flip in found.flips) == flips, found
         print(f"replay {turn + 1} of {TURNS}: {turns[-1]:.0f}/s", flush=True)
     return Measured("ours", median(turns), turns)

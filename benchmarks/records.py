@@ -19,6 +19,8 @@ NOTES_LARGE = 1900
 """With this one 2 KiB."""
 FOREIGN = 10
 """Where foreign writes are wanted: one record in ten is written by a system that does not own it."""
+NAMED = (("name",), ("phone", "street"), ("city",), ("email",))
+"""Fields that are changed together."""
 FIELDS_OF = {
     "crm": ("account_id", "name", "email", "notes"),
     "erp": ("phone", "street"),
@@ -53,6 +55,11 @@ class Maker:
     def own(self, number: int) -> Made:
         """The owner's change of all fields."""
         return self._made("crm", number, number % self._keys, number)
+
+    def named(self, number: int) -> Made:
+        """The owner's change of a few of its fields, as a source tells it that knows what was changed."""
+        fields = ("account_id", *NAMED[number % len(NAMED)])
+        return self._made("crm", number, number % self._keys, number, fields)
 
     def own_or_foreign(self, number: int) -> Made:
         """One in ten is written by a system that owns nothing."""
