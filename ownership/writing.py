@@ -19,7 +19,8 @@ class WriteTerms:
     since_ms: int
     """Append time."""
     owners: Mapping[str, str]
-    """Field to system of record; a field that is missing belongs to nobody."""
+    """Field to system of record, of the fields that the system owns or may read; of others it is not told, and
+    whatever is missing is not its own."""
     create: str
     delete: str
     on_violation: str
@@ -41,7 +42,7 @@ def write_terms(entry: ObjectMap, system: str) -> tuple[WriteTerms, ...]:
     return tuple(
         WriteTerms(
             since_ms=since_ms,
-            owners=dict(terms.owners),
+            owners=_known(terms, system),
             create=terms.create,
             delete=terms.delete,
             on_violation=terms.policy_of(system).value,
@@ -49,6 +50,16 @@ def write_terms(entry: ObjectMap, system: str) -> tuple[WriteTerms, ...]:
         )
         for since_ms, terms in ((0, entry), *entry.later)
     )
+
+
+def _known(terms: ObjectMap, system: str) -> dict[str, str]:
+    """Who owns what, as far as a system may know: of what it may not read not even the names are told."""
+    readable = terms.readers.get(system, frozenset())
+    return {
+        name: owner
+        for name, owner in terms.owners.items()
+        if owner == system or readable is None or name in readable
+    }
 
 
 def told_to(ownership_map: OwnershipMap) -> dict[tuple[str, str], dict[str, Any]]:

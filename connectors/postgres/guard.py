@@ -22,39 +22,50 @@ from connectors.sdk.writing import Writing
 log = structlog.get_logger("connectors.postgres")
 LOOK_EVERY_MS = 2_000
 NAME = "solesource_guard"
+FORM = "1"
+"""Of the function and its arguments: triggers of another one are made anew."""
 SQLSTATE = "SS001"
 """Of what the trigger refuses, so that an application can tell it from other faults."""
 
-# Arguments: what to do, who creates and who ends records (empty: we do), then column and owner of what is not ours.
+# Arguments: the form, what to do, who creates and who ends records (empty: we do), then column and owner of what
+# is not ours, the owner empty where we were not told.
 _FUNCTION = """
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS $guard$
 DECLARE
-    place int := 3;
+    place int := 4;
     fault text;
     owner text;
+    hint text;
+    was jsonb;
+    becomes jsonb;
 BEGIN
     IF current_setting('solesource.writes', true) = 'on' THEN
         RETURN coalesce(NEW, OLD);
     END IF;
-    IF TG_OP = 'INSERT' AND TG_ARGV[1] <> '' THEN
-        owner := TG_ARGV[1];
-        fault := format('rows of %I are created by %s', TG_TABLE_NAME, owner);
-    ELSIF TG_OP = 'DELETE' AND TG_ARGV[2] <> '' THEN
+    IF TG_OP = 'INSERT' AND TG_ARGV[2] <> '' THEN
         owner := TG_ARGV[2];
+        fault := format('rows of %I are created by %s', TG_TABLE_NAME, owner);
+    ELSIF TG_OP = 'DELETE' AND TG_ARGV[3] <> '' THEN
+        owner := TG_ARGV[3];
         fault := format('rows of %I are ended by %s', TG_TABLE_NAME, owner);
     ELSIF TG_OP = 'UPDATE' THEN
+        was := to_jsonb(OLD);
+        becomes := to_jsonb(NEW);
         WHILE fault IS NULL AND place < TG_NARGS LOOP
-            IF to_jsonb(NEW) -> TG_ARGV[place] IS DISTINCT FROM to_jsonb(OLD) -> TG_ARGV[place] THEN
+            IF becomes -> TG_ARGV[place] IS DISTINCT FROM was -> TG_ARGV[place] THEN
                 owner := TG_ARGV[place + 1];
-                fault := format('%I of %I belongs to %s', TG_ARGV[place], TG_TABLE_NAME, owner);
+                fault := format('%I of %I ', TG_ARGV[place], TG_TABLE_NAME)
+                    || CASE WHEN owner = '' THEN 'belongs to another system' ELSE 'belongs to ' || owner END;
             END IF;
             place := place + 2;
         END LOOP;
     END IF;
-    IF fault IS NOT NULL AND TG_ARGV[0] = 'refuse' THEN
-        RAISE EXCEPTION '%', fault USING ERRCODE = '{code}', HINT = format('Change it in %s.', owner);
+    hint := CASE WHEN owner = '' THEN 'Ask whoever looks after the ownership map.'
+        ELSE 'Change it in ' || owner || '.' END;
+    IF fault IS NOT NULL AND TG_ARGV[1] = 'refuse' THEN
+        RAISE EXCEPTION '%', fault USING ERRCODE = '{code}', HINT = hint;
     ELSIF fault IS NOT NULL THEN
-        RAISE WARNING '%', fault USING ERRCODE = '{code}', HINT = format('Change it in %s.', owner);
+        RAISE WARNING '%', fault USING ERRCODE = '{code}', HINT = hint;
     END IF;
     RETURN coalesce(NEW, OLD);
 END $guard$
@@ -64,11 +75,9 @@ END $guard$
 def arguments_of(guarding: Guarding, mapping: TableMapping, writing: Writing, at_ms: int) -> tuple[str, ...]:
     """What the trigger of a table is made with."""
     terms, system = writing.at(at_ms), writing.system
-    foreign = {
-        mapping.fields[name]: owner or "nobody"
-        for name, owner in writing.foreign(mapping.fields, at_ms).items()
-    }
+    foreign = {mapping.fields[name]: owner for name, owner in writing.foreign(mapping.fields, at_ms).items()}
     return (
+        FORM,
         guarding.value,
         *("" if who == system else who for who in (terms.create, terms.delete)),
         *(word for pair in sorted(foreign.items()) for word in pair),

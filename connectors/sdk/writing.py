@@ -16,7 +16,7 @@ class WriteTerms:
 
     since_ms: int
     owners: Mapping[str, str]
-    """Field to system of record; a field that is missing belongs to nobody."""
+    """Field to system of record; a field that is missing is not this system's, and it is not said whose."""
     create: str
     delete: str
     on_violation: str
@@ -42,7 +42,7 @@ class Writing:
         return next(terms for terms in reversed(self.terms) if terms.since_ms <= max(time_ms, 0))
 
     def foreign(self, fields: Iterable[str], time_ms: int) -> dict[str, str]:
-        """Those of some fields that are not this system's at a moment, each with its owner; "" = nobody's."""
+        """Those of some fields that are not this system's at a moment, each with its owner; "" = not said."""
         owners, others = self.at(time_ms).owners, sorted(set(fields) - {self.key_field})
         return {name: owners.get(name, "") for name in others if owners.get(name) != self.system}
 

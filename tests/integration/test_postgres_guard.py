@@ -71,6 +71,14 @@ async def test_an_edit_of_what_belongs_to_another_is_refused_and_says_whose_it_i
     crm.run("DELETE FROM customers WHERE customer_id = 'C-2'")
 
 
+async def test_what_it_may_not_know_it_does_not_say(crm: Database) -> None:
+    await looked(crm, writing({name: owner for name, owner in CRM.items() if owner == "crm"}))
+    said = refused(crm, "UPDATE customers SET credit_limit = 99")
+    assert said == (
+        "credit_limit of customers belongs to another system. Ask whoever looks after the ownership map."
+    )
+
+
 async def test_what_the_connector_writes_passes(crm: Database) -> None:
     await looked(crm, writing())
     _, sink = crm.build()
