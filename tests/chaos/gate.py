@@ -92,11 +92,11 @@ def _around_judging(orders: Orders) -> None:
     from broker.lane import judge
     from broker.lane.slot import SlotWriter
 
-    read, decide, express = judge.read, judge.decide, judge.express
+    read, decide, expressed = judge.read, judge.decide, judge.Judge._expressed
     looked_up, judged = judge.Judge._input, SlotWriter.commit
     judge.read = _then(read, orders, "read")
     judge.decide = _first(orders, "before_deciding", decide)
-    judge.express = _first(orders, "before_deciding", express)
+    judge.Judge._expressed = _first(orders, "before_deciding", expressed)  # type: ignore[method-assign]
     judge.Judge._input = _then(looked_up, orders, "rules_looked_up")  # type: ignore[method-assign]
 
     async def commit(self: Any, outgoing: Any, *given: Any) -> Any:
