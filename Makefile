@@ -107,13 +107,13 @@ bench: $(VENV)/.dev ## how fast the gate is on this machine
 # --- keeping house
 
 lock: $(VENV)/.dev ## write requirements/*.txt again from *.in
-	@cd requirements && for n in dev demo base sdk build all tryton; do \
-		case $$n in dev|tryton|all) constraint="";; *) constraint="-c dev.txt";; esac; \
+	@cd requirements && for n in dev demo base sdk build all tryton datacontract; do \
+		case $$n in dev|tryton|datacontract|all) constraint="";; *) constraint="-c dev.txt";; esac; \
 		../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 			--generate-hashes --no-emit-index-url --custom-compile-command "make lock" $$constraint \
 			$$n.in -o $$n.txt || exit 1; done
 
 clean: ## remove what running and building left (not the download cache in your home)
 	@if [ -x $(BIN)/solesource ]; then $(BIN)/solesource kafka down >/dev/null 2>&1 || true; fi
-	@rm -rf $(VENV) .venv-tryton var build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) .venv-tryton .venv-datacontract var build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 
-from tests import apicurio, asyncapi_specs, kafka_connect
+from tests import apicurio, asyncapi_specs, datacontract_cli, kafka_connect
 
 COUNTERPARTS = {
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
@@ -20,6 +20,7 @@ def main() -> int:
         "Apicurio Registry (Maven)": apicurio,
         "Kafka Connect and Debezium (Maven)": kafka_connect,
         "AsyncAPI's schema (npm)": asyncapi_specs,
+        "Data Contract CLI (pip, apart)": datacontract_cli,
     }
     absent += [name for name, counterpart in fetched.items() if not counterpart.to_be_had()]
     for name in absent:

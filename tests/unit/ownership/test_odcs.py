@@ -14,6 +14,7 @@ from broker.cli.root import app
 from broker.rules import rules_of
 from ownership.map import OwnershipMap
 from ownership.odcs import odcs_of
+from tests import datacontract_cli
 from tests.estate import MAP_DIR, map_documents
 
 
@@ -67,3 +68,20 @@ def test_what_it_says(law: OwnershipMap) -> None:
         ("erp", "write"),
     }
     assert len(document["slaProperties"]) == 5 * len(entry.slas)
+
+
+@pytest.mark.counterpart
+@pytest.mark.timeout(300)
+def test_the_data_contract_cli_takes_it_and_sees_what_is_wrong(tmp_path: Path) -> None:
+    if not datacontract_cli.to_be_had():
+        pytest.skip("ABSENT COUNTERPART: the Data Contract CLI could not be installed")
+    said = CliRunner().invoke(app, ["map", "odcs", str(tmp_path), "--folder", str(MAP_DIR)])
+    assert said.exit_code == 0, said.output
+    (file,) = tmp_path.glob("*.yaml")
+    valid, words = datacontract_cli.lint(file)
+    assert valid and "valid against ODCS v3.1.0" in words, words
+    contract = yaml.safe_load(file.read_text("utf-8"))
+    contract["schema"][0]["properties"][0]["logicalType"] = "strang"
+    file.write_text(yaml.safe_dump(contract), "utf-8")
+    valid, words = datacontract_cli.lint(file)
+    assert not valid, words
