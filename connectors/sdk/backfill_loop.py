@@ -98,8 +98,11 @@ async def run_backfill(
         if backfill is None:
             msg = f"adapter {chosen.name} offers no backfill"
             raise BackfillNotOffered(msg)
+        await wiring.precheck.look()
+        wiring.precheck.writing(order.object)  # of what is not this system's to send nothing is read either
         return await BackfillRun(wiring, backfill, order, Publisher(wiring.access), stop, say).run()
     finally:
+        await wiring.precheck.close()
         wiring.store.close()
 
 

@@ -26,8 +26,11 @@ from broker.kafka import walls
 from broker.kafka.admin import make_acls
 from broker.kafka.estate import publish_map
 from broker.rules import rules_of
+from connectors.sdk.adapter import Connector, Parts
+from connectors.sdk.backfill_loop import Order, run_backfill
 from connectors.sdk.config import ConnectorConfig
 from connectors.sdk.memory import MemorySource, memory_connector
+from connectors.sdk.precheck import NotYours
 from connectors.sdk.source import ChangeEvent
 from schemas.version import SourceVersion, VersionKind
 from tests.connector_bench import running, until
@@ -80,6 +83,25 @@ def change(number: int, *fields: str) -> ChangeEvent:
     return ChangeEvent("customer", f"C-{number}", version, 1_000, values, fields=frozenset(values))
 
 
+async def backfilled(made: ConnectorConfig) -> None:
+    """Read again what there is of customers."""
+    source = MemorySource()
+    parts = Parts(source, None, Unread())
+    connector = Connector("memory", lambda _: parts)
+    await run_backfill(made, Order("customer"), asyncio.Event(), lambda _: None, connector)
+
+
+class Unread:
+    """A backfill of which nothing may be read."""
+
+    async def _never(self, *_: Any) -> Any:
+        raise AssertionError
+
+    open = chunk = look_again = behind = _never
+
+    async def close(self) -> None: ...
+
+
 def test_the_doctor_proves_that_they_agree_and_names_who_breaks_in(estate: Estate) -> None:
     soon(lambda: len(told(estate)) == 3)
     result, detail = examined(estate)
@@ -124,6 +146,8 @@ async def test_a_connector_says_at_once_what_the_gate_will_hold(estate: Estate, 
 async def test_what_the_map_takes_from_a_system_waits_there_and_goes_on_when_it_is_given_back(
     estate: Estate, tmp_path: Path
 ) -> None:
+    aside = tmp_path / "aside"
+    aside.mkdir()
     texts = map_documents()
     without = {**texts, "systems.yaml": texts["systems.yaml"].replace("objects: [customer]", "objects: []")}
     assert without != texts
@@ -138,6 +162,8 @@ async def test_what_the_map_takes_from_a_system_waits_there_and_goes_on_when_it_
             assert source.committed == [] and not any("publish_failed" in line["event"] for line in logs)
             result, detail = await asyncio.to_thread(examined, estate)
             assert result == "good", detail
+            with pytest.raises(NotYours):
+                await backfilled(config(estate, "billing", aside))
             version = await asyncio.to_thread(publish_map, estate.access("control"), texts, "test")
             assert make_acls(admin, rules_of(texts, version).ownership_map)
             await until(lambda: source.committed == ["1"], 60)
