@@ -94,8 +94,12 @@ def test_who_has_no_slot_to_close_looks_for_nothing(monkeypatch: pytest.MonkeyPa
     asyncio.run(Lane.close(lane, set()))
 
 
-async def test_a_worker_that_is_stopped_before_it_has_a_map_ends(tmp_path: Path) -> None:
+async def test_a_worker_that_is_stopped_before_it_has_a_map_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A sleep of a service that stops ends at once: waiting for a map by such sleeps would never end, at full load."""
+    # The watchdog would end this process, two minutes after the lane came round for the last time.
+    monkeypatch.setattr(service, "watch", lambda *_: None)
     nothing = cast("Any", None)
     lane = Lane(nothing, 1, nothing, nothing, nothing, tmp_path, replicas=1, states_in_memory=1000)
     own = asyncio.ensure_future(cast("Any", Lane._own_slots).fun(lane))
