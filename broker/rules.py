@@ -60,15 +60,7 @@ def rules_of(documents: Mapping[str, str], version: int, always_ms: int | None =
     }
     ownership_map = replace(ownership_map, objects=entries)
     readers = {
-        name: ObjectReader(
-            replace(contracts[name], key_field=entry.key_field),
-            registry.ids(name),
-            registry.codec,
-            frame(contracts[name].schema_id),
-            spellings_of(contracts[name]),
-            registry.learned(name),
-            {frame(number): walker_of(registry.codec.schema(number)) for number in registry.ids(name)},
-        )
+        name: object_reader(registry, name, replace(contracts[name], key_field=entry.key_field))
         for name, entry in ownership_map.objects.items()
     }
     plans = {
@@ -86,6 +78,20 @@ def rules_of(documents: Mapping[str, str], version: int, always_ms: int | None =
         for plan in _echoes(entry, readers[entry.name], version)
     }
     return Rules(ownership_map, readers, registry.codec, projections, plans, echoes)
+
+
+def object_reader(registry: FileRegistry, name: str, contract: Contract) -> ObjectReader:
+    """How changes of an object are read, by its contract in force and every other one that they may be written by."""
+    ids = registry.ids(name)
+    return ObjectReader(
+        contract,
+        ids,
+        registry.codec,
+        frame(contract.schema_id),
+        spellings_of(contract),
+        registry.learned(name),
+        {frame(number): walker_of(registry.codec.schema(number)) for number in ids},
+    )
 
 
 def advice_of(documents: Mapping[str, str], today: date) -> list[Finding]:

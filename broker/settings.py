@@ -189,13 +189,8 @@ class Settings(BaseSettings):
         if not self.mail_server:
             return None
         path = self.mail_password_file
-        try:
-            password = path.read_text("utf-8").strip() if path is not None else ""
-        except (OSError, UnicodeDecodeError) as error:
-            msg = (
-                f"the password cannot be read from {path} [settings.mail] Mend SOLESOURCE_MAIL_PASSWORD_FILE."
-            )
-            raise SettingsRefused(msg) from error
+        remedy = "[settings.mail] Mend SOLESOURCE_MAIL_PASSWORD_FILE."
+        password = "" if path is None else _secret_in(path, "password", remedy)
         try:
             return MailAccess(self.mail_server, self.mail_from, self.mail_user, password, self.mail_ca_file)
         except ValueError as error:
@@ -207,17 +202,14 @@ class Settings(BaseSettings):
         if not self.console_url:
             return None
         path = self.console_token_file
-        try:
-            token = path.read_text("utf-8").strip() if path is not None else None
-        except (OSError, UnicodeDecodeError) as error:
-            msg = f"the token cannot be read from {path} [settings.console_token] Mend SOLESOURCE_CONSOLE_TOKEN_FILE."
-            raise SettingsRefused(msg) from error
-        if path is None or token is None:
+        if path is None:
             msg = (
                 "there is no token for the console [settings.console_token] Have one made with `solesource user token "
                 "NAME`, and name its file in SOLESOURCE_CONSOLE_TOKEN_FILE."
             )
             raise SettingsRefused(msg)
+        remedy = "[settings.console_token] Mend SOLESOURCE_CONSOLE_TOKEN_FILE."
+        token = _secret_in(path, "token", remedy)
         try:
             return ConsoleAccess(self.console_url, token, path, self.console_ca_file)
         except ValueError as error:
@@ -235,3 +227,12 @@ class Settings(BaseSettings):
             for path in sorted(folder.iterdir())
             if path.suffix in (".yaml", ".avsc", ".json")
         }
+
+
+def _secret_in(path: Path, what: str, remedy: str) -> str:
+    """A secret that is the whole of a file. Raises SettingsRefused."""
+    try:
+        return path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"the {what} cannot be read from {path} {remedy}"
+        raise SettingsRefused(msg) from error

@@ -5,28 +5,10 @@ Pure. It is told, not asked: what a connector knows may be a moment old, and wha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
 from typing import Any
 
 from ownership.map import ObjectMap, OwnershipMap
-
-
-@dataclass(frozen=True, slots=True)
-class WriteTerms:
-    """Who may write what of one object, and what another one's write meets, from a moment on."""
-
-    since_ms: int
-    """Append time."""
-    owners: Mapping[str, str]
-    """Field to system of record, of the fields that the system owns or may read; of others it is not told, and
-    whatever is missing is not its own."""
-    create: str
-    delete: str
-    on_violation: str
-    """What a write of this system to what is not its own meets."""
-    observed: bool
-    """Its writes are judged and counted, and have no effect."""
 
 
 def writers(ownership_map: OwnershipMap) -> Iterator[tuple[str, str]]:
@@ -37,19 +19,17 @@ def writers(ownership_map: OwnershipMap) -> Iterator[tuple[str, str]]:
                 yield system, name
 
 
-def write_terms(entry: ObjectMap, system: str) -> tuple[WriteTerms, ...]:
-    """The terms of one object for one system, the first in force from the beginning."""
-    return tuple(
-        WriteTerms(
-            since_ms=since_ms,
-            owners=_known(terms, system),
-            create=terms.create,
-            delete=terms.delete,
-            on_violation=terms.policy_of(system).value,
-            observed=system in terms.observed,
-        )
-        for since_ms, terms in ((0, entry), *entry.later)
-    )
+def _terms(entry: ObjectMap, system: str) -> Iterator[dict[str, Any]]:
+    """Who may write what of one object, as one system is told, from each moment on at which it changes."""
+    for since_ms, terms in ((0, entry), *entry.later):
+        yield {
+            "since_ms": since_ms,
+            "owners": _known(terms, system),
+            "create": terms.create,
+            "delete": terms.delete,
+            "on_violation": terms.policy_of(system).value,
+            "observed": system in terms.observed,
+        }
 
 
 def _known(terms: ObjectMap, system: str) -> dict[str, str]:
@@ -70,7 +50,7 @@ def told_to(ownership_map: OwnershipMap) -> dict[tuple[str, str], dict[str, Any]
             "object": name,
             "map_version": ownership_map.version,
             "key_field": ownership_map.objects[name].key_field,
-            "terms": [asdict(one) for one in write_terms(ownership_map.objects[name], system)],
+            "terms": list(_terms(ownership_map.objects[name], system)),
         }
         for system, name in writers(ownership_map)
     }

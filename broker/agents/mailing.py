@@ -114,21 +114,22 @@ class Mailer:
         try:
             server.send_message(message_of(notice, to, self._access, self._public_url))
         except smtplib.SMTPRecipientsRefused as refused:
-            return self._refused(notice, *next(iter(refused.recipients.values())))
+            self._refused(notice, *next(iter(refused.recipients.values())))
         except smtplib.SMTPSenderRefused:
             raise  # it is not the notice: the setting is wrong, or the server wants somebody to sign in
         except smtplib.SMTPResponseException as refused:
-            return self._refused(notice, refused.smtp_code, refused.smtp_error)
-        self._note(notice, "sent", "")
-        return True
+            self._refused(notice, refused.smtp_code, refused.smtp_error)
+        else:
+            self._note(notice, "sent", "")
+            return True
+        return False
 
-    def _refused(self, notice: Notice, code: int, words: bytes | str) -> bool:
+    def _refused(self, notice: Notice, code: int, words: bytes | str) -> None:
         if code < PERMANENT:
-            return False  # it says: later
+            return  # it says: later
         said = words.decode(errors="replace") if isinstance(words, bytes) else words
         telemetry.log("control.mail_refused", level="warning", notice=notice.notice_id, smtp=code)
         self._note(notice, "refused", f"{code} {' '.join(said.split())}")
-        return False
 
     def _note(self, notice: Notice, outcome: str, detail: str) -> None:
         with writing(self._engine) as connection, Session(connection) as session:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import typer
 from confluent_kafka.admin import AdminClient
@@ -23,7 +24,7 @@ from broker.store.engine import reading
 from ownership.map import OwnershipMap
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Beside:
     """What everything is compared with."""
 
@@ -32,7 +33,7 @@ class _Beside:
     newest: PublishedMap
     in_force: OwnershipMap
 
-    @property
+    @cached_property
     def admin(self) -> AdminClient:
         """Whoever may look at rights and settings."""
         return admin_client(self.settings.access("admin"))

@@ -14,15 +14,14 @@ from broker.gate.reason import Reason
 from broker.kafka.reading import TopicReader
 from broker.lane.cycles import look_for_cycles, only_between_batches
 from broker.lane.judged import LogRecord
+from broker.rules import object_reader
 from ownership.inference import Sent, Traffic, TrafficFold
 from ownership.map import OwnershipMap
-from schemas.codec import SCHEMA_HEADER, frame
-from schemas.contract import spellings_of
+from schemas.codec import SCHEMA_HEADER
 from schemas.envelope import ChangeEnvelope, parse_change, source_of
 from schemas.errors import MalformedEnvelope, SchemaError, UnknownSchemaId
 from schemas.keys import is_canonical, partition_of
 from schemas.registry import FileRegistry
-from schemas.walk import walker_of
 
 CHUNK = 3_000
 EVERY_PARTITION = -1
@@ -77,7 +76,7 @@ def observed(
                     places = tuple((topic, number) for number in reader.partitions(topic))
                     found.strange[topic] = sent_to(reader, Job(name, EVERY_PARTITION, places, since_ms))
                 continue
-            reader_of(registry, name)  # one that cannot be used is said here, not by each process
+            _reader(registry, name)  # one that cannot be used is said here, not by each process
             found.traffic[name] = Traffic(name)
             jobs += of_object
             partitions[name] = 0 if of_object[0].partition == EVERY_PARTITION else len(of_object)
@@ -131,7 +130,7 @@ def _counted(job: Job) -> Traffic:
     given = _given
     assert given is not None
     fold, waiting = TrafficFold(job.stream), 0
-    reader = reader_of(given.registry, job.stream)
+    reader = _reader(given.registry, job.stream)
     for record in merged(given.access, job):
         take(fold, record, reader, given.partitions[job.stream])
         waiting += 1
@@ -143,19 +142,9 @@ def _counted(job: Job) -> Traffic:
     return fold.traffic
 
 
-def reader_of(registry: FileRegistry, name: str) -> ObjectReader:
+def _reader(registry: FileRegistry, name: str) -> ObjectReader:
     """How changes of an object are read, whether a map has it or not. Raises SchemaError."""
-    contract = registry.checked(name)
-    ids = registry.ids(name)
-    return ObjectReader(
-        contract,
-        ids,
-        registry.codec,
-        frame(contract.schema_id),
-        spellings_of(contract),
-        registry.learned(name),
-        {frame(number): walker_of(registry.codec.schema(number)) for number in ids},
-    )
+    return object_reader(registry, name, registry.checked(name))
 
 
 def take(fold: TrafficFold, record: LogRecord, reader: ObjectReader, partitions: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
+from broker.governance.history import ONCE_IN_FORCE
 from broker.kafka.planning import differences
 from broker.store.decided import Session, requests_in
 from broker.store.versions import versions_known
@@ -18,12 +19,13 @@ LOOKED_AT = 200
 
 def without_request(session: Session) -> Iterator[tuple[int, str, str]]:
     """(version, who published it, what it changed) of those that no request became, since the first that one did."""
-    requests = requests_in(session, "effective", "superseded", "rolled_back")
-    known = {row.map_version for row in requests if row.map_version is not None}
-    if not known:
+    became = (row.map_version for row in requests_in(session, *ONCE_IN_FORCE))
+    known = {version for version in became if version is not None}
+    first = min(known, default=None)
+    if first is None:
         return
     for before, after in pairwise(versions_known(session.connection(), LOOKED_AT)):
-        if after.version in known or after.version < min(known):
+        if after.version in known or after.version < first:
             continue
         words = [change.words for change in differences(before, after) if change.kind in GOVERNED]
         if words:

@@ -98,7 +98,7 @@ class SideBySide:
         self._rules = (before, after)
         self._shared = SharedWays(before, after)
         self._judges = tuple(
-            Judge(_memory(shelf, partitions, states), "replay", ways) for ways in self._shared.sides
+            Judge(_memory(shelf, partitions, states), "replay", self._shared.ways) for _ in self._rules
         )
 
     def judge(self, records: Sequence[LogRecord]) -> None:

@@ -54,10 +54,7 @@ class SharedWays:
         }
         self._express = _Once(_advanced, _alike(before.express, after.express, kept))
         self._echo = _Once(echo, _alike(before.echoes, after.echoes, kept))
-        self.sides = (
-            ShortWays(self._express.first, self._echo.first),
-            ShortWays(self._express.second, self._echo.second),
-        )
+        self.ways = ShortWays(self._express.take, self._echo.take)
 
     def begin(self) -> None:
         """Forget the batch before."""
@@ -66,29 +63,15 @@ class SharedWays:
 
 
 class _Once(Generic[Found]):
-    """One short way, taken once for both sides where they are alike."""
+    """One short way: what it found of a record is found again where everything that it was given is the same."""
 
     def __init__(self, way: Callable[..., Found], alike: Collection[Whose]) -> None:
-        self.found: dict[int, tuple[RecordState | None, bytes, bytes | None, Found]] = {}
-        """A record of this batch, by its headers' identity, to its state, key and value, and what was found."""
+        self.found: dict[int, tuple[RecordState | None, bytes, bytes | None, tuple[Any, ...], Found]] = {}
+        """A record of this batch, by its headers' identity, to what else was given, and what was found."""
         self._way = way
         self._alike = alike
 
-    def first(
-        self,
-        plan: Plan,
-        state: RecordState | None,
-        key: bytes,
-        value: bytes | None,
-        headers: Headers,
-        *when: Any,
-    ) -> Found:
-        found = self._way(plan, state, key, value, headers, *when)
-        if (plan.system, plan.object) in self._alike:
-            self.found[id(headers)] = state, key, value, found
-        return found
-
-    def second(
+    def take(
         self,
         plan: Plan,
         state: RecordState | None,
@@ -98,9 +81,12 @@ class _Once(Generic[Found]):
         *when: Any,
     ) -> Found:
         known = self.found.get(id(headers))
-        if known is not None and known[0] is state and known[1] is key and known[2] is value:
-            return known[3]
-        return self._way(plan, state, key, value, headers, *when)
+        if known and known[0] is state and known[1] is key and known[2] is value and known[3] == when:
+            return known[4]
+        found = self._way(plan, state, key, value, headers, *when)
+        if (plan.system, plan.object) in self._alike:
+            self.found[id(headers)] = state, key, value, when, found
+        return found
 
 
 def _alike(
@@ -110,15 +96,8 @@ def _alike(
     return frozenset(whose for whose, plan in before.items() if whose[1] in kept and after.get(whose) == plan)
 
 
-def _advanced(
-    plan: ExpressPlan,
-    state: RecordState | None,
-    key: bytes,
-    value: bytes | None,
-    headers: Headers,
-    received_ms: int,
-) -> Taken:
-    found = advance(plan, state, key, value, headers, received_ms)
+def _advanced(plan: ExpressPlan, state: RecordState | None, key: bytes, *given: Any) -> Taken:
+    found = advance(plan, state, key, *given)
     if found is None:
         return None
     return found[0], Outgoing(Destination.AUTHORITATIVE, key, found[0].value, (), plan.object)

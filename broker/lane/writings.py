@@ -18,6 +18,7 @@ from broker.access import KafkaAccess
 from broker.lane.maps import MapFollower
 from broker.lane.replay import read_all, reading
 from broker.published import ToldTerms
+from ownership.map import OwnershipMap
 from ownership.writing import told_to
 from schemas.registry import envelopes
 
@@ -57,7 +58,7 @@ class Writings:
                     pause = 10 * RETRY_S if missing else LOOK_S
             await asyncio.sleep(pause)
 
-    async def _tell(self, ownership_map: Any) -> frozenset[str]:
+    async def _tell(self, ownership_map: OwnershipMap) -> frozenset[str]:
         """Write what is otherwise; returns the topics that are not there."""
         named = {topics.told_writings(system) for system in ownership_map.systems}
         async with reading(self._access) as consumer:

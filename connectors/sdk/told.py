@@ -25,7 +25,9 @@ class Told:
 
     async def is_there(self) -> bool:
         """Whether the system sees the topic: a broker of before may not tell this yet. Raises KafkaError."""
-        return self.topic in await (await self._started()).topics()
+        reader = await self._started()
+        # Once it is read from, it is there: every topic of the cluster is asked for only before.
+        return bool(reader.assignment()) or self.topic in await reader.topics()
 
     async def listen(self) -> None:
         """Take in what was told since the last time; the topic is there. Raises KafkaError, SchemaError."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from broker.cli.traffic import _topics, reader_of, take
+from broker.cli.traffic import _reader, _topics, take
 from broker.rules import rules_of
 from ownership.inference import Traffic, TrafficFold
 from schemas.codec import FRAME_LENGTH, SCHEMA_HEADER, Codec
@@ -26,7 +26,7 @@ BENCH = Bench()
 
 def counted(*records: Record, texts: dict[str, str] | None = None, partitions: int = 0) -> Traffic:
     registry = FileRegistry(documents=texts or registry_document(CUSTOMER), own=False)
-    fold, reader = TrafficFold("customer"), reader_of(registry, "customer")
+    fold, reader = TrafficFold("customer"), _reader(registry, "customer")
     for record in records:
         take(fold, record, reader, partitions)
     return fold.traffic
