@@ -29,6 +29,7 @@ from broker.agents.mailing import Mailer
 from broker.agents.streams import Streams
 from broker.agents.ticks import TICK_EVERY_S, run_ticks
 from broker.clock import now_ms
+from broker.ending import ended
 from broker.governance.reviewing import remind, remind_of_cases
 from broker.store.audit import Actor, deciding
 from broker.store.engine import Engine, clear_rebuilt, open_store, writing
@@ -131,9 +132,7 @@ async def serve(
     stopping = asyncio.create_task(stop.wait())
     newer = asyncio.create_task(_newer(settings.kafka, settings.ownership_map))
     done, _ = await asyncio.wait([*work, newer, stopping], return_when=asyncio.FIRST_COMPLETED)
-    for task in (*work, newer, stopping):
-        task.cancel()
-    await asyncio.gather(*work, newer, stopping, return_exceptions=True)
+    await ended([*work, newer, stopping])
     engine.dispose()
     for task in done - {stopping}:
         task.result()

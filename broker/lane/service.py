@@ -22,6 +22,7 @@ from mode import Service
 
 from broker import topics
 from broker.access import KafkaAccess
+from broker.ending import ended
 from broker.lane import rocks
 from broker.lane.boot import cluster, environment
 from broker.lane.cycles import look_for_all_cycles
@@ -89,6 +90,7 @@ class Lane(Service):
         self.maps: MapFollower | None = None
         self.slots: dict[int, tuple[Slot, asyncio.Task[None]]] = {}
         self._projectors: dict[int, tuple[Projector, list[asyncio.Task[None]]]] = {}
+        self._ending: set[asyncio.Task[None]] = set()
         self._inputs: dict[int, list[TopicPartition]] = {}
         self._partitions: dict[str, int] = {}
         self._existing: frozenset[str] = frozenset()
@@ -328,12 +330,17 @@ class Lane(Service):
                 projector, own = self._projectors.pop(number)
                 projector.stopping.set()
                 tasks.append(own[0])
-                for task in own[1:]:
-                    task.cancel()
+                self._end_beside(own[1:])
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=8.0)
-            for task in late:
-                task.cancel()
+            self._end_beside(late)
+
+    def _end_beside(self, tasks: Collection[asyncio.Task[None]]) -> None:
+        """Nobody waits for these: a slot is given back whether or not they hear it."""
+        if tasks:
+            ending = asyncio.create_task(ended(tasks))
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
 
 
 def in_force(existing: Collection[str], streams: Mapping[str, str]) -> dict[str, str]:

@@ -1,11 +1,15 @@
-"""How long to wait: back-off, and pauses that end early on stop. No work is done here."""
+"""How long to wait: back-off, pauses that end early on stop, and tasks that are to end. No work is done here."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
+from typing import Any
 
 BACKOFF_FIRST_MS = 200
 BACKOFF_LONGEST_MS = 10_000
+AGAIN_S = 5.0
+"""More than closing takes where Kafka answers: what cleans up is not disturbed in it."""
 
 
 def backoff_ms(attempt: int) -> int:
@@ -23,3 +27,18 @@ async def pause(ms: int, stop: asyncio.Event, nudge: asyncio.Event | None = None
             wait.cancel()
     if nudge is not None:
         nudge.clear()
+
+
+async def ended(tasks: Iterable[asyncio.Task[Any]], *, again_s: float = AGAIN_S) -> None:
+    """Cancel tasks, again every `again_s`, until each has ended. What they raise stays theirs.
+
+    Again, because aiokafka's `close` swallows whatever cancels it: a loop that closed in the middle of its work would
+    go on for ever.
+    """
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        done, left = await asyncio.wait(left, timeout=again_s)
+        for task in done:
+            task.cancelled() or task.exception()  # or asyncio complains that nobody asked

@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from connectors.sdk.access import KafkaAccess
 from connectors.sdk.errors import KeyUnusable
 from connectors.sdk.generations import newest
-from connectors.sdk.pacing import backoff_ms, pause
+from connectors.sdk.pacing import backoff_ms, ended, pause
 from connectors.sdk.source import ChangeEvent
 from schemas.codec import Codec
 from schemas.contract import AvroSchema, Contract
@@ -169,9 +169,7 @@ class Publisher:
                 await self.close()
                 await pause(backoff_ms(attempt), stop)
             finally:
-                for task in (sending, stopping):
-                    task.cancel()
-                await asyncio.gather(sending, stopping, return_exceptions=True)
+                await ended([sending, stopping])
         return False
 
     async def _send(self, records: Sequence[Outgoing]) -> None:

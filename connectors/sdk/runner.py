@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -17,6 +16,7 @@ from connectors.sdk.adapter import Connector, find_connector
 from connectors.sdk.config import ConnectorConfig
 from connectors.sdk.feedback_loop import run_feedback
 from connectors.sdk.guarded import GuardedSink
+from connectors.sdk.pacing import ended
 from connectors.sdk.sink_loop import SinkLoop
 from connectors.sdk.source_loop import run_source
 from connectors.sdk.wiring import Wiring, wire
@@ -66,11 +66,7 @@ async def _together(tasks: list[asyncio.Task[None]], stop: asyncio.Event) -> Non
         if late:
             log.warning("connector.stop_forced", loops=len(late))
     finally:
-        for task in (stopping, *tasks):
-            task.cancel()
-        for task in (stopping, *tasks):
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait({task})
+        await ended([stopping, *tasks])
     for task in tasks:
         if not task.cancelled():
             task.result()
