@@ -27,6 +27,10 @@ FORM = "1"
 SQLSTATE = "SS001"
 """Of what the trigger refuses, so that an application can tell it from other faults."""
 
+_AGAIN = "Nothing, unless it stays so: it is tried again every two seconds."
+_REMEDIES = {"postgres.42501": "The role owns the table, or has TRIGGER on it and CREATE on its schema."}
+"""Of what cannot be guarded; others say by themselves what to do."""
+
 # Arguments: the form, what to do, who creates and who ends records (empty: we do), then column and owner of what
 # is not ours, the owner empty where we were not told.
 _FUNCTION = """
@@ -112,9 +116,13 @@ class Guard:
                 await self._keep(connection, name, mapping)
                 self._failed.pop(name, None)
             except psycopg.Error as error:
-                if reaction_to(error.sqlstate)[0] is Reaction.LOST:
-                    raise fault_of(error, "guarding a table") from error
-                self._say(name, fault_of(error, "guarding a table"))
+                fault = fault_of(error, "guarding a table")
+                reaction = reaction_to(error.sqlstate)[0]
+                if reaction is Reaction.LOST:
+                    raise fault from error
+                if reaction is Reaction.RETRY:
+                    fault.remedy = _AGAIN
+                self._say(name, fault)
             except ConnectorError as error:  # nothing of this object is the system's to send any more
                 self._say(name, error)
 
@@ -126,7 +134,7 @@ class Guard:
                 object=name,
                 code=fault.code,
                 detail=fault.detail,
-                what_to_do="The role owns the table, or has TRIGGER on it and CREATE on its schema.",
+                what_to_do=_REMEDIES.get(fault.code, fault.remedy),
             )
 
     async def _keep(self, connection: Connection, name: str, mapping: TableMapping) -> None:

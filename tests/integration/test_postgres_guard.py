@@ -133,10 +133,25 @@ async def test_a_table_in_use_is_guarded_later_and_the_source_goes_on(crm: Datab
             told.append(writing())
             assert (await source.read()).events
         (line,) = [line for line in logs if line["event"] == "postgres.not_guarded"]
-        assert line["code"] == "postgres.55P03"
+        assert line["code"] == "postgres.55P03" and "tried again" in line["what_to_do"]
     finally:
         await source.close()
     assert (await looked(crm, writing()))[0]["event"] == "postgres.guarded"
+
+
+async def test_a_role_without_the_right_hears_which_one(crm: Database, postgres: EmbeddedPostgres) -> None:
+    source, _ = crm.build(guard="refuse", writing=lambda _: writing())
+    assert source._guard is not None
+    role = f"{crm.name}_reads"
+    postgres.create_role(role)
+    crm.run(f"GRANT CONNECT ON DATABASE {crm.name} TO {role}")
+    async with await psycopg.AsyncConnection.connect(
+        postgres.url(crm.name, role), autocommit=True
+    ) as connection:
+        with capture_logs() as logs:
+            await source._guard.keep(connection)
+    (line,) = logs
+    assert line["code"] == "postgres.42501" and "TRIGGER" in line["what_to_do"]
 
 
 async def test_of_an_object_that_was_taken_away_the_guard_stays_as_it_is(crm: Database) -> None:
