@@ -154,7 +154,7 @@ def _turned(plan: Plan) -> tuple[Reach, str]:
         return Reach.NARROW, "nothing was sent of what it is about since it is in the log"
     share = sum(flip.count for flip in plan.replay.flips) / plan.replay.judged
     reach = Reach.FAR if share > FLIPS_MANY else Reach.WIDE if share else Reach.NARROW
-    return reach, f"{share:.2%} of {plan.replay.judged} replayed changes come out otherwise"
+    return reach, f"{share:.2%} of {plan.replay.judged:,} replayed changes come out otherwise"
 
 
 def _sides(change: PlannedChange, *maps: OwnershipMap) -> list[ObjectMap]:

@@ -11,8 +11,8 @@ from html import escape
 
 from ownership.map import ObjectMap
 
-_WIDTH, _BOX, _HEIGHT, _STEP, _TOP = 760, 200, 34, 58, 14
-_LEFT, _MIDDLE, _RIGHT = 10, 280, 550
+_WIDTH, _BOX, _HEIGHT, _STEP, _TOP = 760, 176, 34, 58, 14
+_LEFT, _MIDDLE, _RIGHT = 10, 292, 574
 
 
 def drawn(entry: ObjectMap, titles: Mapping[str, str]) -> str:
@@ -58,13 +58,13 @@ def _side(
             f'<path class="line" d="M{begin[0]:.0f} {begin[1]:.0f} L{end[0]:.0f} {end[1]:.0f}" marker-end="url(#tip)"/>'
         )
         parts.append(
-            f'<text class="said" x="{x:.0f}" y="{(begin[1] + end[1]) / 2 - 6:.0f}">{_fields(count)}</text>'
+            f'<text class="said" x="{x:.0f}" y="{(begin[1] + end[1]) / 2 + 4:.0f}">{_fields(count)}</text>'
         )
     return parts
 
 
 def _box(left: float, y: float, text: str, kind: str) -> str:
-    shown = text if len(text) <= 24 else f"{text[:23]}…"
+    shown = text if len(text) <= 22 else f"{text[:21]}…"
     return (
         f'<rect class="{kind}" x="{left:.0f}" y="{y - _HEIGHT / 2:.0f}" width="{_BOX}" height="{_HEIGHT}" rx="6"/>'
         f'<text x="{left + _BOX / 2:.0f}" y="{y + 5:.0f}">{escape(shown)}</text>'

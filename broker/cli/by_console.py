@@ -16,7 +16,7 @@ PAGE = 50
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
 """What can stand in an address without being another address."""
 _REQUEST = frozenset({"request", "state", "since", "requester", "title"})
-_WAIVER = frozenset({"waiver", "code", "subject", "owner", "ends", "reason"})
+_WAIVER = frozenset({"waiver", "code", "words", "subject", "owner", "ends", "reason"})
 _REVIEW = frozenset({"object", "standing", "due", "last", "team"})
 
 

@@ -37,7 +37,8 @@ th,td{border-bottom:1px solid var(--line);padding:.4rem .6rem;text-align:left;ve
 th{background:var(--soft)}
 svg{width:100%;max-width:760px;height:auto}
 svg rect{fill:var(--soft);stroke:var(--line)}svg rect.object{stroke:var(--strong);stroke-width:2}
-svg text{font-size:14px;text-anchor:middle;fill:var(--ink)}svg text.said{font-size:12px}
+svg text{font-size:14px;text-anchor:middle;fill:var(--ink)}svg text.said{font-size:12px;
+paint-order:stroke;stroke:var(--paper);stroke-width:5px}
 svg .line{stroke:var(--ink);fill:none}svg marker path{fill:var(--ink)}
 """
 

@@ -15,6 +15,8 @@ from broker.store.governed import Proof, Waiver
 from ownership.approval import teams_of
 from ownership.going_live import Connection, Evidence
 from ownership.lifecycle import StepRefused
+from ownership.map import OwnershipMap
+from ownership.waivable import OF_CONNECTIONS, OF_OBJECTS
 
 CONFORMANCE, CERTIFICATE = "conformance", "certificate"
 DAY_MS = 86_400_000
@@ -85,19 +87,23 @@ def waive(session: Session, actor: Actor, *, code: str, subject: str, reason: st
     object_name = subject.partition(" ")[0]
     entry = now.objects.get(object_name)
     if entry is None:
-        known = ", ".join(sorted(now.objects)) or "none"
+        objects = ", ".join(sorted(now.objects)) or "none"
         raise StepRefused(
-            "waiver.subject", f"{subject!r} begins with no object of the map", f"Objects are: {known}."
+            "waiver.subject", f"{subject!r} begins with no object of the map", f"Objects are: {objects}."
         )
     if entry.steward_team not in teams_of(now, actor.by):
         detail = f"{entry.steward_team} answers for {object_name}, and {actor.by} does not speak for it"
         raise StepRefused("waiver.not_yours", detail, "Ask a member of that team.")
+    known = _codes_of(subject, now)
+    if code not in known:
+        detail = f"{code!r} is nothing that {subject} could lack"
+        raise StepRefused("waiver.code", detail, f"Codes are: {', '.join(known)}.")
     if not actor.now_ms < expires_ms <= actor.now_ms + WAIVED_MS_MAX:
         days = WAIVED_MS_MAX // DAY_MS
         raise StepRefused("waiver.expires", "a waiver ends", f"Let it end within {days} days from now.")
     row = Waiver(
         waiver_id=f"wv-{secrets.token_hex(5)}",
-        code=bounded(code, "code", 100),
+        code=code,
         subject=subject,
         owner=entry.steward_team,
         reason=bounded(reason, "reason"),
@@ -107,6 +113,20 @@ def waive(session: Session, actor: Actor, *, code: str, subject: str, reason: st
     )
     session.add(row)
     return row
+
+
+def _codes_of(subject: str, now: OwnershipMap) -> Mapping[str, str]:
+    """What the subject of a waiver may lack. Raises StepRefused where it is neither an object nor a connection."""
+    if subject in now.objects:
+        return OF_OBJECTS
+    connection = connection_in(subject)
+    if connection is not None and {connection.source, connection.sink} <= now.systems.keys():
+        return OF_CONNECTIONS
+    raise StepRefused(
+        "waiver.subject",
+        f"{subject!r} is neither an object nor a connection between systems of the map",
+        "Write it like `customer`, or like `customer crm -> erp`.",
+    )
 
 
 def end_waiver(session: Session, actor: Actor, waiver_id: str) -> Waiver:

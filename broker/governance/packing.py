@@ -9,6 +9,7 @@ from broker.pack.facts import MapChange, Pack, PackWaiver
 from broker.pack.gather import gather
 from broker.store.decided import Session, waivers_at
 from ownership.map import ObjectMap
+from ownership.waivable import waived_words
 
 
 def pack_of(session: Session, team: str, from_ms: int, to_ms: int, made_ms: int) -> Pack:
@@ -17,7 +18,7 @@ def pack_of(session: Session, team: str, from_ms: int, to_ms: int, made_ms: int)
     mine = {name: entry for name, entry in now.objects.items() if entry.steward_team == team}
     waived: dict[str, list[PackWaiver]] = {}
     for row in waivers_at(session, from_ms):
-        one = PackWaiver(f"{row.code}: {row.subject}", row.owner, row.reason, row.expires_ms)
+        one = PackWaiver(f"{row.subject}: {waived_words(row.code)}", row.owner, row.reason, row.expires_ms)
         waived.setdefault(row.subject.partition(" ")[0], []).append(one)
     return gather(
         session.connection(),

@@ -14,6 +14,7 @@ from ownership.changed import moment
 from ownership.lifecycle import WAITING, State
 from ownership.plan import Plan
 from ownership.reviews import ReviewDue
+from ownership.waivable import waived_words
 
 
 def request_line(row: ChangeRequest) -> dict[str, Any]:
@@ -33,6 +34,7 @@ def waiver_line(row: Waiver) -> dict[str, Any]:
     return {
         "waiver": row.waiver_id,
         "code": row.code,
+        "words": waived_words(row.code),
         "subject": row.subject,
         "owner": row.owner,
         "by": row.by,

@@ -36,7 +36,12 @@ def waive(acting: Acting, by: str = "ana", **changed: Any) -> str:
         ("ana", {"expires_ms": T0}, "waiver.expires"),
         ("ana", {"expires_ms": T0 + 101 * DAY_MS}, "waiver.expires"),
         ("ana", {"reason": " "}, "request.text"),
-        ("ana", {"code": ""}, "request.text"),
+        ("ana", {"code": ""}, "waiver.code"),
+        ("ana", {"code": "live.no_certificat"}, "waiver.code"),
+        ("ana", {"code": "map.no_promise"}, "waiver.code"),
+        ("ana", {"subject": "customer"}, "waiver.code"),
+        ("ana", {"subject": "customer crm -> nobody"}, "waiver.subject"),
+        ("ana", {"subject": "customer, all of it"}, "waiver.subject"),
     ],
 )
 def test_waivers_that_are_refused(acting: Acting, by: str, changed: dict[str, Any], code: str) -> None:

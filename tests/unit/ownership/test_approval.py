@@ -50,9 +50,9 @@ def test_the_steward_of_the_map_in_force_is_asked_not_the_one_that_is_wanted() -
     ("change", "judged", "flips", "reach", "reason"),
     [
         (NEW_OWNER, None, 0, Reach.FAR, "nobody knows what it turns over"),
-        (NEW_OWNER, 1000, 0, Reach.NARROW, "0.00% of 1000"),
-        (NEW_OWNER, 1000, 10, Reach.WIDE, "1.00% of 1000"),
-        (NEW_OWNER, 1000, 11, Reach.FAR, "1.10% of 1000"),
+        (NEW_OWNER, 1000, 0, Reach.NARROW, "0.00% of 1,000"),
+        (NEW_OWNER, 1000, 10, Reach.WIDE, "1.00% of 1,000"),
+        (NEW_OWNER, 1000, 11, Reach.FAR, "1.10% of 1,000"),
         (NEW_OWNER, 0, 0, Reach.NARROW, "nothing was sent"),
         (EMAIL_TOO, 1000, 0, Reach.WIDE, "customer.email (pii)"),
         (BILLING_READS, 1000, 0, Reach.NARROW, "0.00%"),
