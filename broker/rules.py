@@ -11,7 +11,8 @@ from datetime import date
 
 from broker.gate.change import ObjectReader
 from broker.gate.echo import EchoPlan
-from broker.gate.express import ExpressPlan, Groups, changed_header, listed_bits
+from broker.gate.express import ExpressPlan, changed_header, listed_bits
+from broker.gate.groups import Ownership, ownership_in_bits
 from broker.gate.project import Projection, projection_of
 from ownership.errors import Finding
 from ownership.load import load_advice, load_map
@@ -121,16 +122,16 @@ def _fields(contracts: Mapping[str, Contract]) -> dict[str, dict[str, str | None
 def _expresses(entry: ObjectMap, reader: ObjectReader, version: int) -> Iterator[ExpressPlan]:
     """A plan per time and owner of an object; none where nobody owns a field, or values must be decoded."""
     contract = reader.contract
-    differences, blank = differences_of(contract), blank_of(contract)
-    if differences is None or blank is None or contract.fields != entry.fields:
+    differences, merging, blank = differences_of(contract), merging_of(contract), blank_of(contract)
+    if differences is None or merging is None or blank is None or contract.fields != entry.fields:
         return
     listed, changed = listed_bits(entry.fields), changed_header(entry.fields)
     for found, since_ms, until_ms in _terms(entry):
-        groups = _groups(found)
-        if groups is None:
+        today = _today(found)
+        if today is None:
             continue
-        for place, (owner, _) in enumerate(groups):
-            own = frozenset(name for name in found.fields if found.owner_of(name) == owner)
+        for place, (owner, _) in enumerate(today.whole):
+            own = today.owned.get(owner, 0)
             if own and owner not in found.observed:
                 yield ExpressPlan(
                     object=entry.name,
@@ -140,14 +141,14 @@ def _expresses(entry: ObjectMap, reader: ObjectReader, version: int) -> Iterator
                     authoritative=("ce_type", f"{entry.name}.authoritative".encode()),
                     frame=reader.frame,
                     differences=differences,
-                    merging=None if found.sole_owner == owner else merging_of(contract, own),
+                    merging=merging,
                     blank=blank,
                     key_bit=_bits(found, {found.key_field}),
-                    own_bits=_bits(found, own),
+                    own_bits=own,
+                    today=today,
                     listed=listed,
                     required_bits=_bits(found, contract.required),
                     changed=changed,
-                    groups=groups,
                     place=place,
                     creates=found.create == found.sole_owner == owner,
                     since_ms=since_ms,
@@ -156,18 +157,11 @@ def _expresses(entry: ObjectMap, reader: ObjectReader, version: int) -> Iterator
                 )
 
 
-def _groups(entry: ObjectMap) -> Groups | None:
-    """Whose fields are which, as `broker.gate.terms` orders a record's owners; None where a field is nobody's."""
-    if entry.sole_owner is not None:
-        return ((entry.sole_owner, None),)
-    of: dict[str, set[str]] = {}
-    for name in entry.fields:
-        owner = entry.owner_of(name)
-        if owner is None:
-            return None
-        of.setdefault(owner, set()).add(name)
-    rest = entry.system_of_record
-    return ((rest, None), *((owner, frozenset(of[owner])) for owner in sorted(of) if owner != rest))
+def _today(entry: ObjectMap) -> Ownership | None:
+    """Who owns what; None where a field is nobody's."""
+    if len(entry.owners) < len(entry.fields):
+        return None
+    return ownership_in_bits(entry.fields, entry.owners, entry.system_of_record)
 
 
 def _bits(entry: ObjectMap, names: Iterable[str]) -> int:

@@ -7,7 +7,7 @@ union branches fit, nothing is left over); one that gives up says nothing: then 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from schemas.codec import FRAME_LENGTH, frame
@@ -15,8 +15,11 @@ from schemas.contract import Contract
 
 Differences = Callable[[bytes, bytes], int | None]
 """(new value, one that was walked before) -> a bit per field that differs, the first field being 1; None = decode."""
-Merging = Callable[[bytes, bytes], tuple[int | None, bytes]]
-"""(new value, one that is there) -> the same bits, and the one that is there with some fields of the new one."""
+Merging = Callable[[bytes, bytes, int], tuple[int | None, bytes]]
+"""(new value, one that is there, fields as bits) -> the same bits, and the one that is there with these of the new."""
+
+Splice = tuple[int, int, bytes]
+"""What stands from here to there is replaced by this."""
 
 _TEXT, _NUMBER, _FLAG = range(3)
 _PLAIN = {"string": _TEXT, "int": _NUMBER, "long": _NUMBER, "boolean": _FLAG}
@@ -53,28 +56,29 @@ def differences_of(contract: Contract) -> Differences | None:
 
     def differences(new: bytes, walked: bytes) -> int | None:
         try:
-            return _differences(new, walked, steps)
+            return _differences(new, walked, steps, 0, [])
         except (IndexError, UnicodeDecodeError):
             return None
 
     return differences
 
 
-def merging_of(contract: Contract, taken: frozenset[str]) -> Merging | None:
-    """Puts the `taken` fields of a new value into one that is there; None for the contracts of `differences_of`.
+def merging_of(contract: Contract) -> Merging | None:
+    """Puts fields of a new value into one that is there; None for the contracts of `differences_of`.
 
     Gives what encoding the merged record gives: a walk ends at what is not spelled as the codec spells it.
     """
     steps = _steps(contract)
     if steps is None:
         return None
-    bits = sum(1 << place for place, name in enumerate(contract.fields) if name in taken)
 
-    def merging(new: bytes, there: bytes) -> tuple[int | None, bytes]:
+    def merging(new: bytes, there: bytes, taken: int) -> tuple[int | None, bytes]:
+        splices = list[Splice]()
         try:
-            return _merged(new, there, steps, bits)
+            differs = _differences(new, there, steps, taken, splices)
         except (IndexError, UnicodeDecodeError):
             return None, there
+        return differs, there if differs is None else _spliced(there, splices)
 
     return merging
 
@@ -109,7 +113,10 @@ def _step(schema: Any) -> _Step | None:
 
 
 # One loop with the most frequent field in it, on purpose: a call per field would cost what the walk saves.
-def _differences(new: bytes, walked: bytes, steps: tuple[_Step, ...]) -> int | None:
+def _differences(
+    new: bytes, walked: bytes, steps: tuple[_Step, ...], taken: int, splices: list[Splice]
+) -> int | None:
+    """Adds to `splices` how the `taken` fields of the new value come into the other one."""
     at = was = FRAME_LENGTH
     differs, bit = 0, 1
     for null, present, kind, lead in steps:
@@ -127,41 +134,26 @@ def _differences(new: bytes, walked: bytes, steps: tuple[_Step, ...]) -> int | N
             was += end - at
         else:
             differs |= bit
+            begin = was
             if kind or (lead and walked[was] != present) or (length := walked[was + lead]) > 127:
                 was = _end(walked, was, null, present, kind)
                 if was < 0:
                     return None
             else:
                 was += lead + 1 + (length >> 1)
+            if taken & bit:
+                splices.append((begin, was, span))
         at = end
         bit <<= 1
-    return differs if at == len(new) else None
+    return differs if at == len(new) and was == len(walked) else None
 
 
-def _merged(new: bytes, there: bytes, steps: tuple[_Step, ...], taken: int) -> tuple[int | None, bytes]:
-    at = was = FRAME_LENGTH
-    differs, bit = 0, 1
-    parts = [there[:FRAME_LENGTH]]
-    for null, present, kind, _ in steps:
-        end = _end(new, at, null, present, kind)
-        if end < 0:
-            return None, there
-        span = new[at:end]
-        if there.startswith(span, was):  # a field tells where it ends: what begins alike is equal
-            was += end - at
-        else:
-            differs |= bit
-            begin, was = was, _end(there, was, null, present, kind)
-            if was < 0:
-                return None, there
-            if not taken & bit:
-                span = there[begin:was]
-        parts.append(span)
+def _spliced(value: bytes, splices: Iterable[Splice]) -> bytes:
+    parts, at = list[bytes](), 0
+    for begin, end, span in splices:
+        parts += (value[at:begin], span)
         at = end
-        bit <<= 1
-    if at != len(new) or was != len(there):
-        return None, there
-    return differs, b"".join(parts)
+    return b"".join((*parts, value[at:]))
 
 
 def _end(value: bytes, at: int, null: int, present: int, kind: int) -> int:

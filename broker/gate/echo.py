@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from broker.gate.change import Position
-from broker.gate.express import Plan, event_id, is_first_count
+from broker.gate.express import Plan, event_id
+from broker.gate.groups import is_first_count
 from broker.gate.outgoing import Outgoing
 from broker.gate.reason import Reason
 from broker.gate.state import NO_MEMORY, RecordState

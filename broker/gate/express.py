@@ -12,20 +12,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from broker.gate.fields import Standing, standing
+from broker.gate.groups import Ownership, Whole, is_first_count, is_news, owners_after
 from broker.gate.outgoing import Destination, Outgoing
 from broker.gate.state import NO_MEMORY, Memory, Owners, RecordState, remembered
 from schemas.authoritative import format_owners
 from schemas.codec import VALUE_LENGTH_MAX
 from schemas.envelope import ALL_FIELDS, HEADER_LENGTH_MAX, Header, Headers, field_set, parse_time_ms
 from schemas.spans import Blank, Differences, Merging
-from schemas.version import plainly_newer
 
 _UTC_MS = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z").fullmatch
 _SPECVERSION = ("ce_specversion", b"1.0")
 _GATE = ("ce_source", b"/solesource")
-Groups = tuple[tuple[str, frozenset[str] | None], ...]
-"""(system, its fields) as a record's owners have them; None = every field not named elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,22 +50,21 @@ class ExpressPlan(Plan):
     authoritative: Header
     """`ce_type` of what the gate writes."""
     differences: Differences = field(compare=False)
-    merging: Merging | None = field(compare=False)
-    """Puts the system's fields into the record; None where it owns all: then its own bytes are the record."""
+    merging: Merging = field(compare=False)
+    """Puts fields of the system into the record; where it owns and sets all, its own bytes are the record."""
     blank: Blank
     key_bit: int
     own_bits: int
-    """Fields of the system: a change lists all of them, and differs in no other."""
+    """Fields of the system: a change lists some of them, and differs in no other that it lists."""
+    today: Ownership
     listed: Callable[[bytes], int] = field(compare=False)
     """Fields that `ce_fields` lists, as bits; 0 = only the long way can tell."""
     required_bits: int
     """Fields that cannot be null: a new record sets them."""
     changed: Callable[[int], Header] = field(compare=False)
     """`ce_changed` of a set of fields, as bits."""
-    groups: Groups
-    """Whose fields are which, in the order of a record's owners."""
     place: int
-    """The system's among `groups`."""
+    """The system's in `today.whole`."""
     words: tuple[bytes, bytes, bytes] = field(compare=False)
     """What `ce_id`, `ce_causationid` and `ce_decision` begin with."""
     creates: bool
@@ -132,10 +128,10 @@ def advance(
     if name is None:
         return None
     listed = plan.listed(headers[5][1])
-    if plan.own_bits & ~listed:
+    if not plan.own_bits & listed:
         return None
     found = (
-        _created(plan, key, value, name)
+        _created(plan, key, value, name, listed)
         if state is None
         else _changed(plan, state, value, name, listed, received_ms)
     )
@@ -145,9 +141,13 @@ def advance(
     return after, name, changed
 
 
-def _created(plan: ExpressPlan, key: bytes, value: bytes, name: bytes) -> tuple[RecordState, int] | None:
+def _created(
+    plan: ExpressPlan, key: bytes, value: bytes, name: bytes, listed: int
+) -> tuple[RecordState, int] | None:
     event = name.decode()
-    if not (plan.creates and key.isascii() and 0 < len(key) <= 512 and is_first_count(event)):
+    if plan.own_bits & ~listed or not (
+        plan.creates and key.isascii() and 0 < len(key) <= 512 and is_first_count(event)
+    ):
         return None
     changed = plan.differences(value, plan.blank.of(key))
     if changed is None or changed & plan.key_bit:
@@ -161,13 +161,14 @@ def _changed(
     current = state.value
     if current is None or not current.startswith(plan.frame):
         return None
-    owners = _owners(plan, state, name.decode())
+    written = plan.own_bits & listed
+    owners = _owners(plan, state, name.decode(), written)
     if owners is None:
         return None
-    if plan.merging is None:
+    if written == plan.today.every:
         differs = plan.differences(value, current)  # I1: the only owner's own bytes
     else:
-        differs, value = plan.merging(value, current)  # I1: the owner's bytes of its own fields
+        differs, value = plan.merging(value, current, written)  # I1: the owner's bytes of its own fields
     if differs is None:
         return None
     changed = differs & listed
@@ -204,39 +205,34 @@ def _is_time(second: bytes) -> bool:
     return True
 
 
-def _owners(plan: ExpressPlan, state: RecordState, event: str) -> Owners | None:
+def _owners(plan: ExpressPlan, state: RecordState, event: str, written: int) -> Owners | None:
     """The owners after this event; None where they are not today's, something waits, or the event is not news."""
-    owners, groups, place, system = state.owners, plan.groups, plan.place, plan.system
-    if len(owners) != len(groups) or (len(groups) > 1 and not _as_today(owners, groups)):
+    owners, place, system, memory = state.owners, plan.place, plan.system, state.memory
+    if memory is not NO_MEMORY and _waits(memory, system, event):
         return None
-    owner, last, fields = owners[place]
-    if owner != system or fields != groups[place][1]:
+    parted = bool(memory.former)
+    if written != plan.own_bits or not _as_today(owners, plan.today.whole):
+        return owners_after(plan.today, owners, system, event, written, parted=parted)
+    _, last, fields = owners[place]
+    if (parted and not last) or not is_news(event, last):
         return None
-    if state.memory is not NO_MEMORY and _waits(state.memory, system, event, last):
-        return None
-    if plainly_newer(event, last) or (is_first_count(event) and standing(event, last) is Standing.NEWER):
-        mine = (system, event, fields)
-        return (mine,) if len(groups) == 1 else (*owners[:place], mine, *owners[place + 1 :])
-    return None
+    mine = (system, event, fields)
+    return (mine,) if len(owners) == 1 else (*owners[:place], mine, *owners[place + 1 :])
 
 
-def _as_today(owners: Owners, groups: Groups) -> bool:
-    return all(
-        owner == today and fields == its
-        for (owner, _, fields), (today, its) in zip(owners, groups, strict=True)
-    )
+def _as_today(owners: Owners, whole: Whole) -> bool:
+    """Whether each owner has set all of its fields at once: so it is mostly, and then little is to be done."""
+    if len(owners) != len(whole):
+        return False
+    for (owner, _, fields), (today, its) in zip(owners, whole, strict=True):
+        if owner != today or fields != its:
+            return False
+    return True
 
 
-def _waits(memory: Memory, system: str, event: str, last: str) -> bool:
-    """Whether what is remembered of a record has a say in a change of the system; `last` = its last accepted one."""
-    if memory.proposals or memory.parked or memory.held.get(system) == event:
-        return True
-    return bool(memory.former) and not last  # I4: it may have said this in an earlier term
-
-
-def is_first_count(event: str) -> bool:
-    """Whether the source never began to count anew: whether a later count is confirmed, the long way knows."""
-    return event.startswith(("seq:0:", "time:0:", "any:0:"))
+def _waits(memory: Memory, system: str, event: str) -> bool:
+    """Whether what is remembered of a record has a say in a change of the system."""
+    return bool(memory.proposals or memory.parked) or memory.held.get(system) == event
 
 
 def _revision(

@@ -34,6 +34,7 @@ SELECTION = (
     "tests/property/test_decide_against_oracle.py",
     "tests/property/test_invariants.py::test_what_holds_after_every_history",
     "tests/property/test_invariants.py::test_the_short_way_is_the_long_way",
+    "tests/property/test_groups.py",
     *(f"tests/simulation/test_simulation.py::test_nothing_is_found[{seed}]" for seed in range(4)),
 )
 PATIENCE_S = 10.0

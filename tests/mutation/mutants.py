@@ -17,7 +17,7 @@ CORE = (
         f"broker/gate/{name}.py"
         for name in (
             "decide", "fields", "conclude", "decision", "route", "terms", "waiting", "state", "connections",
-            "commands", "express",
+            "commands", "express", "groups",
         )
     ),
     "broker/lane/fold.py",

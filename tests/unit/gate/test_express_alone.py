@@ -164,7 +164,7 @@ OTHERS = {
     "source": ("ce_source", b"/erp"),
     "type": ("ce_type", b"order.upsert"),
     "time": ("ce_when", TIME),
-    "fields": ("ce_fields", b"name"),
+    "fields": ("ce_field", b"*"),
 }
 
 
@@ -305,6 +305,58 @@ def test_fields_of_others_may_come_back_beside_its_own() -> None:
             after.value == erp.value(credit_limit=9)
             and dict(outgoing.headers)["ce_changed"] == b"credit_limit"
         )
+
+
+def test_named_fields_word_for_word() -> None:
+    short, name = Short(), frozenset({"name"})
+    value = short.value(name="Eve", email="not named")
+    after, outgoing = short.taken(
+        short.state(), headers=headers_of(b"seq:0:0002", fields=("ce_fields", b"name")), value=value
+    )
+    owners = (("crm", "seq:0:0001", None), ("crm", "seq:0:0002", name))
+    assert after == RecordState(short.value(name="Eve"), 5, owners, ((AT_MS, short.value()),))
+    told = b"seq:0:0001;crm@seq:0:0002=name"
+    assert outgoing == revision(5, b"seq:0:0002", told, b"name", short.value(name="Eve"))
+    assert short.taken(short.state(owners=owners), "seq:0:0002", value=short.value(name="Eve")) is None
+    whole, _ = short.taken(short.state(owners=owners), "seq:0:0003", value=short.value(name="Zoe"))
+    assert whole.owners == (("crm", "seq:0:0003", None),)
+
+
+@pytest.mark.parametrize(
+    ("fields", "event", "taken"),
+    [
+        (b"name", "seq:0:0003", True),
+        (b"name", "seq:0:0002", False),
+        (b"email", "seq:0:0002", False),  # the same event for other fields: one group, the long way's
+        (b"email", "seq:0:0001", False),
+        (b"email", "time:0:1", True),
+        (b"email", "seq:1:0001", False),
+        (b"name,email", "seq:0:0003", True),
+        (b"customer_id,name", "seq:0:0003", True),
+        (b"credit_limit", "seq:0:0003", False),
+        (b"name,no_such", "seq:0:0003", False),
+    ],
+)
+def test_events_that_follow_what_was_said_of_these_fields(fields: bytes, event: str, *, taken: bool) -> None:
+    crm = Shared("crm")
+    groups = (("crm", "seq:0:0001", None), ("crm", "seq:0:0002", frozenset({"name"})))
+    state = crm.state(owners=(*groups, crm.state().owners[1]))
+    sent = crm.sent(fields, event.encode(), state=state, name="Eve", email="e", credit_limit=9)
+    assert (sent is not None) is taken
+
+
+def test_what_was_said_in_an_earlier_term_is_the_long_ways() -> None:
+    erp, limit = Shared(), frozenset({"credit_limit"})
+    never = (("crm", "seq:0:0001", None), ("erp", "", limit))
+    for memory, taken in ((Memory(), True), (Memory(former=(("erp", "seq:0:0009", limit),)), False)):
+        state = erp.state(owners=never, memory=memory)
+        assert (erp.sent(b"*", credit_limit=9, state=state) is not None) is taken
+    crm, name = Shared("crm"), frozenset({"name"})
+    owners = (("crm", "seq:0:0001", None), ("crm", "", name), crm.state().owners[1])
+    for fields, taken in ((b"name", False), (b"*", False), (b"email", True)):
+        memory = Memory(former=(("crm", "seq:0:0009", name),))
+        sent = crm.sent(fields, name="Eve", email="e", state=crm.state(owners=owners, memory=memory))
+        assert (sent is not None) is taken, fields
 
 
 def test_the_key_is_of_this_record_where_it_is_listed() -> None:

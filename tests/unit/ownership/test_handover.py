@@ -112,9 +112,10 @@ def test_the_short_way_goes_by_the_terms() -> None:
     document = object_document(fields={}, handover=[handover("name", "erp", 2), handover("name", "crm", 4)])
     plans = rules_of(map_texts(document, [FLAT]), 1).express
     crm, erp = plans["crm", "customer"], plans["erp", "customer"]
-    assert (crm.since_ms, crm.until_ms) == (JAN + 3 * DAY, FOREVER_MS) and crm.merging is None
-    assert (erp.since_ms, erp.until_ms) == (JAN + DAY, JAN + 3 * DAY) and erp.merging is not None
-    assert erp.groups == (("crm", None), ("erp", frozenset({"name"}))) and not erp.creates
+    assert (crm.since_ms, crm.until_ms) == (JAN + 3 * DAY, FOREVER_MS)
+    assert (erp.since_ms, erp.until_ms) == (JAN + DAY, JAN + 3 * DAY)
+    assert crm.today.whole == (("crm", None),) and crm.creates
+    assert erp.today.whole == (("crm", None), ("erp", frozenset({"name"}))) and not erp.creates
     document = object_document(fields={}, handover=[handover("*", "erp", 2)])
     plans = rules_of(map_texts(document, [FLAT]), 1).express
     assert plans["crm", "customer"].until_ms == plans["erp", "customer"].since_ms == JAN + DAY
