@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from broker.gate.groups import Ownership, Whole, is_first_count, is_news, owners_after
@@ -51,7 +51,7 @@ class ExpressPlan(Plan):
     """`ce_type` of what the gate writes."""
     differences: Differences = field(compare=False)
     merging: Merging = field(compare=False)
-    """Puts fields of the system into the record; where it owns and sets all, its own bytes are the record."""
+    """Puts fields of the system into the record; where all are listed, the bytes that were sent are the record."""
     blank: Blank
     key_bit: int
     own_bits: int
@@ -110,6 +110,8 @@ def express(
     if found is None:
         return None
     after, name, changed = found
+    if state is not None and after.memory is not state.memory:
+        return None  # what is remembered is written, too
     return after, _revision(plan, key, after, headers[4], name, changed, received_ms)
 
 
@@ -162,11 +164,13 @@ def _changed(
     if current is None or not current.startswith(plan.frame):
         return None
     written = plan.own_bits & listed
-    owners = _owners(plan, state, name.decode(), written)
-    if owners is None:
+    found = _owners(plan, state, name.decode(), written)
+    if found is None:
         return None
-    if written == plan.today.every:
-        differs = plan.differences(value, current)  # I1: the only owner's own bytes
+    if listed == plan.today.every:
+        differs = plan.differences(
+            value, current
+        )  # I1: in fields of others it is as it was, or the long way's
     else:
         differs, value = plan.merging(value, current, written)  # I1: the owner's bytes of its own fields
     if differs is None:
@@ -177,7 +181,7 @@ def _changed(
     ):  # its own key stands in a record's value
         return None
     recent = remembered(state.recent, current, received_ms)
-    return RecordState(value, state.revision + 1, owners, recent, state.memory, state.older), changed  # I4
+    return RecordState(value, state.revision + 1, found[0], recent, found[1], state.older), changed  # I4
 
 
 def event_id(plan: Plan, headers: Headers, received_ms: int) -> bytes | None:
@@ -205,19 +209,28 @@ def _is_time(second: bytes) -> bool:
     return True
 
 
-def _owners(plan: ExpressPlan, state: RecordState, event: str, written: int) -> Owners | None:
-    """The owners after this event; None where they are not today's, something waits, or the event is not news."""
+def _owners(plan: ExpressPlan, state: RecordState, event: str, written: int) -> tuple[Owners, Memory] | None:
+    """Owners and memory after this event; None where something waits, or it is not surely news."""
     owners, place, system, memory = state.owners, plan.place, plan.system, state.memory
     if memory is not NO_MEMORY and _waits(memory, system, event):
         return None
-    parted = bool(memory.former)
     if written != plan.own_bits or not _as_today(owners, plan.today.whole):
-        return owners_after(plan.today, owners, system, event, written, parted=parted)
+        return _regrouped(plan, state, event, written)
     _, last, fields = owners[place]
-    if (parted and not last) or not is_news(event, last):
+    if (memory.former and not last) or not is_news(event, last):
         return None
     mine = (system, event, fields)
-    return (mine,) if len(owners) == 1 else (*owners[:place], mine, *owners[place + 1 :])
+    return ((mine,) if len(owners) == 1 else (*owners[:place], mine, *owners[place + 1 :])), memory
+
+
+def _regrouped(
+    plan: ExpressPlan, state: RecordState, event: str, written: int
+) -> tuple[Owners, Memory] | None:
+    found = owners_after(plan.today, state.owners, state.memory.former, plan.system, event, written)
+    if found is None:
+        return None
+    owners, former = found
+    return owners, state.memory if former == state.memory.former else replace(state.memory, former=former)
 
 
 def _as_today(owners: Owners, whole: Whole) -> bool:

@@ -5,7 +5,7 @@ Pure. For the short way alone; everything that is not as today's map has it, or 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -75,26 +75,66 @@ def is_news(event: str, last: str) -> bool:
 
 
 def owners_after(
-    today: Ownership, owners: Owners, system: str, event: str, written: int, *, parted: bool
-) -> Owners | None:
-    """The owners of a record after the event of `system` was accepted for the `written` ones of its fields.
+    today: Ownership, owners: Owners, former: Owners, system: str, event: str, written: int
+) -> tuple[Owners, Owners] | None:
+    """(owners, former ones) of a record after the event of `system` was accepted for the `written` ones of its fields.
 
-    `parted`: somebody owned fields of it in an earlier term, and may have said this then. None = the long way.
+    None = the long way: what somebody may have said in an earlier term has a say, or the event is no news.
     """
-    groups, seen = list[Group](), 0
-    for owner, last, fields in _in_bits(today, owners):
-        if seen & fields or fields & ~today.owned.get(owner, 0):
-            return None
+    before = _before(today, owners, former)
+    if before is None:
+        return None
+    found, former, parted = before
+    groups = list[Group]()
+    for owner, last, fields in found:
         if owner == system and not _follows(event, last, fields & written, parted=parted):
             return None
-        seen |= fields
         if left := fields & ~written:
             groups.append((owner, last, left))
-    if seen != today.every:
-        return None
     if written == today.every:
-        return ((system, event, None),)
-    return _named(today, [*groups, (system, event, written)])
+        return ((system, event, None),), former
+    return _named(today, [*groups, (system, event, written)]), former
+
+
+def _before(today: Ownership, owners: Owners, former: Owners) -> tuple[list[Group], Owners, bool] | None:
+    """(groups of who owns the fields today, former owners, whether there were some already), if that can be told."""
+    found = _in_bits(today, owners)
+    if not _is_each_once(today, found):
+        return None
+    gone = [group for one in found if (group := _gone(today, one))[2]]
+    if not gone:
+        return found, former, bool(former)
+    if former:
+        return None
+    left = sorted((who, last, today.names(fields)) for who, last, fields in gone if last)
+    return _of_today(today, found), tuple(left), False
+
+
+def _is_each_once(today: Ownership, groups: Iterable[Group]) -> bool:
+    """Whether each field is in one group, and no group has any that the contract has not."""
+    seen = 0
+    for _, _, fields in groups:
+        if fields < 0 or seen & fields:
+            return False
+        seen |= fields
+    return seen == today.every
+
+
+def _gone(today: Ownership, group: Group) -> Group:
+    """What of a group is no more its owner's."""
+    owner, last, fields = group
+    return owner, last, fields & ~today.owned.get(owner, 0)
+
+
+def _of_today(today: Ownership, groups: Iterable[Group]) -> list[Group]:
+    """The groups of who owns the fields today: of what was somebody else's, nothing was heard of them."""
+    found: dict[tuple[str, str], int] = {}
+    for owner, last, fields in groups:
+        for now, own in today.owned.items():
+            if part := fields & own:
+                heard = (now, last if now == owner else "")
+                found[heard] = found.get(heard, 0) | part
+    return [(*heard, fields) for heard, fields in found.items()]
 
 
 def _follows(event: str, last: str, written: int, *, parted: bool) -> bool:

@@ -95,8 +95,8 @@ class SideBySide:
         self, before: Rules, after: Rules, shelf: Shelf, partitions: int, states: Mapping[bytes, RecordState]
     ) -> None:
         self.found = Flips()
-        self._rules = (before, after)
         self._shared = SharedWays(before, after)
+        self._rules = self._shared.rules
         self._judges = tuple(
             Judge(_memory(shelf, partitions, states), "replay", self._shared.ways) for _ in self._rules
         )

@@ -2,12 +2,13 @@
 
 Pure. Two maps mostly differ in what few changes meet. Where their plans are equal, and the record's state is the very
 same, the second judge takes what the first one found; which is nearly always, so that judging twice costs little more
-than judging once.
+than judging once. Where they differ, because a field is given away, a value is still walked once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from broker.gate.change import Position
@@ -47,6 +48,7 @@ class SharedWays:
     """
 
     def __init__(self, before: Rules, after: Rules) -> None:
+        self._walks: dict[tuple[str, str], _Walk] = {}
         kept = {
             name
             for name, reader in before.readers.items()
@@ -55,11 +57,48 @@ class SharedWays:
         self._express = _Once(_advanced, _alike(before.express, after.express, kept))
         self._echo = _Once(echo, _alike(before.echoes, after.echoes, kept))
         self.ways = ShortWays(self._express.take, self._echo.take)
+        self.rules = tuple(self._walking(rules, kept) for rules in (before, after))
+        """What the two judges go by: they walk a value once where both compare it with the same one."""
 
     def begin(self) -> None:
         """Forget the batch before."""
         self._express.found.clear()
         self._echo.found.clear()
+        for walk in self._walks.values():
+            walk.found.clear()
+
+    def _walking(self, rules: Rules, kept: Collection[str]) -> Rules:
+        plans = {
+            (system, name): replace(
+                plan,
+                differences=self._walk("differences", name, plan.differences),
+                merging=self._walk("merging", name, plan.merging),
+            )
+            if name in kept
+            else plan
+            for (system, name), plan in rules.express.items()
+        }
+        return replace(rules, express=plans)
+
+    def _walk(self, kind: str, name: str, walk: Callable[..., Any]) -> Callable[..., Any]:
+        return self._walks.setdefault((kind, name), _Walk(walk)).take
+
+
+class _Walk:
+    """What a walk beside another value found of a new one, found again where it is beside the very same one."""
+
+    def __init__(self, walk: Callable[..., Any]) -> None:
+        self.found: dict[int, tuple[bytes, bytes, tuple[int, ...], Any]] = {}
+        """A new value of this batch, by its identity, to what it was beside, and what was found."""
+        self._walk = walk
+
+    def take(self, new: bytes, there: bytes, *taken: int) -> Any:
+        known = self.found.get(id(new))
+        if known and known[0] is new and known[1] is there and known[2] == taken:
+            return known[3]
+        found = self._walk(new, there, *taken)
+        self.found[id(new)] = new, there, taken, found
+        return found
 
 
 class _Once(Generic[Found]):

@@ -59,19 +59,23 @@ def test_owners_in_bits_are_those_of_the_long_way(
         own = own_of(entry, system, names)
         if not own:
             continue
-        found = owners_after(today, state.owners, system, event, bits(own), parted=False)
+        found = owners_after(today, state.owners, (), system, event, bits(own))
         after = under(entry, state, (system, event), own)
         assert (found is not None) == news(entry, state, system, own, event)
-        assert found in (None, after.owners)
+        assert found in (None, (after.owners, ()))
         state = after
 
 
-@given(owned, owned, writes, st.data())
-def test_whose_the_fields_were_before_is_the_long_ways(
-    before: dict[str, str], after: dict[str, str], written: list[tuple[str, frozenset[str], str]], draw: Any
+@given(owned, owned, st.sampled_from(SYSTEMS), writes, st.data())
+def test_whose_the_fields_were_before_is_remembered_as_by_the_long_way(
+    before: dict[str, str],
+    after: dict[str, str],
+    of_record: str,
+    written: list[tuple[str, frozenset[str], str]],
+    draw: Any,
 ) -> None:
     """Of a record that was last written under other terms."""
-    was, entry = entry_of(before), entry_of(after)
+    was, entry = entry_of(before), entry_of(after, of_record)
     state = under(was, RecordState(revision=1))
     for system, names, event in written:
         state = under(was, state, (system, event), own_of(was, system, names))
@@ -79,28 +83,30 @@ def test_whose_the_fields_were_before_is_the_long_ways(
     own = own_of(entry, system, draw.draw(some))
     if not own:
         return
-    found = owners_after(in_bits(entry), state.owners, system, "seq:0:99", bits(own), parted=False)
-    last = [state.last_write(name) for name in entry.fields]
-    as_today = all(
-        one and one[0] == entry.owner_of(name) for one, name in zip(last, entry.fields, strict=True)
-    )
-    assert (found is not None) <= as_today
-    assert found in (None, under(entry, state, (system, "seq:0:99"), own).owners)
+    found = owners_after(in_bits(entry), state.owners, (), system, "seq:0:99", bits(own))
+    wanted = under(entry, state, (system, "seq:0:99"), own)
+    assert (found is not None) == news(entry, state, system, own, "seq:0:99")
+    assert found in (None, (wanted.owners, wanted.memory.former))
+    if not found or not found[1]:
+        return
+    again = owners_after(in_bits(was), *found, "crm", "seq:0:98", bits(own_of(was, "crm", frozenset(FIELDS))))
+    assert again is None, "what was said in an earlier term is the long way's"
 
 
 def test_a_field_that_no_contract_has_any_more_is_the_long_ways() -> None:
     today = in_bits(entry_of({"credit_limit": "erp"}))
     owners: Owners = (("crm", "seq:0:01", None), ("erp", "seq:0:01", frozenset({"credit_limit", "gone"})))
-    assert owners_after(today, owners, "crm", "seq:0:02", 2, parted=False) is None
+    assert owners_after(today, owners, (), "crm", "seq:0:02", 2) is None
     limit = ("erp", "", frozenset({"credit_limit"}))
     twice: Owners = (("crm", "seq:0:01", None), ("crm", "seq:0:00", None), limit)
-    assert owners_after(today, twice, "crm", "seq:0:02", 2, parted=False) is None
-    assert owners_after(today, (), "crm", "seq:0:02", 2, parted=False) is None
+    assert owners_after(today, twice, (), "crm", "seq:0:02", 2) is None
+    assert owners_after(today, (), (), "crm", "seq:0:02", 2) is None
 
 
 def test_nobody_is_heard_again_who_may_have_said_it_before() -> None:
     entry = entry_of({"credit_limit": "erp"})
     state = under(entry, RecordState(revision=1, memory=Memory()))
-    for parted, found in ((False, True), (True, False)):
-        given_ = owners_after(in_bits(entry), state.owners, "erp", "seq:0:01", 16, parted=parted)
+    limit = frozenset({"credit_limit"})
+    for former, found in (((), True), ((("erp", "seq:0:09", limit),), False)):
+        given_ = owners_after(in_bits(entry), state.owners, former, "erp", "seq:0:01", 16)
         assert (given_ is not None) is found

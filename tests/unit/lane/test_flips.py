@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from broker.gate.outgoing import Destination
 from broker.gate.state import RecordState
+from broker.lane import judge as judge_module
 from broker.lane import short_ways
 from broker.lane.flips import SAMPLES_MAX, Flip, Flips, SideBySide, states_before
 from broker.lane.judge import Judge
@@ -65,9 +67,12 @@ def traffic(seed: int, count: int = 400, contract: dict[str, Any] = CUSTOMER) ->
     return made
 
 
-def one_by_one(law: Rules, records: list[Record]) -> list[str]:
-    """Outcome and reason of each change, judged in a batch of its own."""
-    bench = Bench(rules=law, memory=SlotMemory(slot=0, partitions={"customer": 1}))
+def one_by_one(
+    law: Rules, records: list[Record], states: dict[bytes, RecordState] | None = None
+) -> list[str]:
+    """Outcome and reason of each change, judged in a batch of its own and at length."""
+    memory = SlotMemory(slot=0, partitions={"customer": 1}, states={SHELF: dict(states or {})})
+    bench = Bench(rules=replace(law, express={}, echoes={}), memory=memory)
     found = []
     for record in records:
         seen = bench.see(record)
@@ -104,6 +109,40 @@ def test_what_flips_is_what_judging_each_change_by_itself_says(
     assert found == expected and expected, "a map that changes nothing proves nothing"
     assert told.found.judged == len(records)
     assert list(told.found.reviewed) == [len(cases(law, records)) for law in laws]
+
+
+@pytest.mark.parametrize("after", OTHERS, ids=[str(sorted(one)) for one in OTHERS])
+@pytest.mark.parametrize("seed", range(4))
+def test_records_that_were_there_are_judged_under_the_new_terms(after: dict[str, Any], seed: int) -> None:
+    laws, records = (rules(1, FLAT), rules(2, FLAT, **after)), traffic(seed, contract=FLAT)
+    judge = Judge(SlotMemory(slot=0, partitions={"customer": 1}), "w")
+    judge.keep(judge.judge(laws[0], records[:150]))
+    states = dict(judge.memory.states[SHELF])
+    told = sides(after, states, FLAT)
+    for start in range(150, len(records), 50):
+        told.judge(records[start : start + 50])
+    was, now = [one_by_one(law, records[150:], states) for law in laws]
+    expected = Counter((one, other) for one, other in zip(was, now, strict=True) if one != other)
+    found: Counter[tuple[str, str]] = Counter()
+    for flip, count in told.found.counts.items():
+        found[flip.before, flip.after] += count
+    assert found == expected and expected
+
+
+def test_a_field_that_is_given_away_leaves_most_to_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also the first change of a record under the new terms, and though the two plans differ."""
+    bench = Bench(rules=rules(1, FLAT, fields={}))
+    records = [
+        bench.upsert("crm", f"seq:0:{n:02d}", {"name": f"N{n}"}, key=f"C-{n % 3}") for n in range(1, 30)
+    ]
+    judge = Judge(SlotMemory(slot=0, partitions={"customer": 1}), "w")
+    judge.keep(judge.judge(rules(1, FLAT, fields={}), records[:6]))
+    told = SideBySide(
+        rules(1, FLAT, fields={}), rules(2, FLAT, **EMAIL), SHELF, 1, dict(judge.memory.states[SHELF])
+    )
+    monkeypatch.setattr(judge_module, "decide", None)  # whoever takes the long way fails
+    told.judge(records[6:])
+    assert told.found.judged == 23 and not told.found.counts
 
 
 def test_what_both_sides_find_alike_is_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
