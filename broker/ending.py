@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-AGAIN_S = 5.0
+AGAIN_S = 2.0
 """More than closing takes where Kafka answers: what cleans up is not disturbed in it."""
 
 

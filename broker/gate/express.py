@@ -167,18 +167,16 @@ def _changed(
     found = _owners(plan, state, name.decode(), written)
     if found is None:
         return None
+    # I1: the owner's bytes of its own fields; where it lists all of a record's, the others have to be as they were.
     if listed == plan.today.every:
-        differs = plan.differences(
-            value, current
-        )  # I1: in fields of others it is as it was, or the long way's
+        differs = plan.differences(value, current)
     else:
-        differs, value = plan.merging(value, current, written)  # I1: the owner's bytes of its own fields
+        differs, value = plan.merging(value, current, written)
     if differs is None:
         return None
     changed = differs & listed
-    if (
-        not changed or changed & plan.key_bit or changed & ~plan.own_bits
-    ):  # its own key stands in a record's value
+    # Its own key stands in a record's value.
+    if not changed or changed & plan.key_bit or changed & ~plan.own_bits:
         return None
     recent = remembered(state.recent, current, received_ms)
     return RecordState(value, state.revision + 1, found[0], recent, found[1], state.older), changed  # I4

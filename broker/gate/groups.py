@@ -1,6 +1,6 @@
 """Whose a record's fields are after an owner wrote some of its own: what `broker.gate.terms` says, in bits.
 
-Pure. For the short way alone; everything that is not as today's map has it, or is no news, goes the long way.
+Pure. For the short way alone; what is no news, or may have been said in an earlier term, goes the long way.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from schemas.version import plainly_newer
 
 Group = tuple[str, str, int]
 """(system, its last accepted event, fields as bits)."""
-
-
 Whole = tuple[tuple[str, frozenset[str] | None], ...]
 """(system, its fields) in the order of a record's owners; None = every field not named elsewhere."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 BACKOFF_FIRST_MS = 200
 BACKOFF_LONGEST_MS = 10_000
-AGAIN_S = 5.0
+AGAIN_S = 2.0
 """More than closing takes where Kafka answers: what cleans up is not disturbed in it."""
 
 
