@@ -236,7 +236,7 @@ def _as_today(owners: Owners, whole: Whole) -> bool:
     if len(owners) != len(whole):
         return False
     for (owner, _, fields), (today, its) in zip(owners, whole, strict=True):
-        if owner != today or fields != its:
+        if owner != today or (fields is not its and fields != its):  # sets are compared at length
             return False
     return True
 

@@ -96,32 +96,16 @@ def owners_after(
 
 def _before(today: Ownership, owners: Owners, former: Owners) -> tuple[list[Group], Owners, bool] | None:
     """(groups of who owns the fields today, former owners, whether there were some already), if that can be told."""
-    found = _in_bits(today, owners)
-    if not _is_each_once(today, found):
+    found, owned = _in_bits(today, owners), today.owned
+    if found is None:
         return None
-    gone = [group for one in found if (group := _gone(today, one))[2]]
+    gone = [group for group in found if group[2] & ~owned.get(group[0], 0)]
     if not gone:
         return found, former, bool(former)
     if former:
         return None
-    left = sorted((who, last, today.names(fields)) for who, last, fields in gone if last)
-    return _of_today(today, found), tuple(left), False
-
-
-def _is_each_once(today: Ownership, groups: Iterable[Group]) -> bool:
-    """Whether each field is in one group, and no group has any that the contract has not."""
-    seen = 0
-    for _, _, fields in groups:
-        if fields < 0 or seen & fields:
-            return False
-        seen |= fields
-    return seen == today.every
-
-
-def _gone(today: Ownership, group: Group) -> Group:
-    """What of a group is no more its owner's."""
-    owner, last, fields = group
-    return owner, last, fields & ~today.owned.get(owner, 0)
+    left = [(who, last, today.names(fields & ~owned.get(who, 0))) for who, last, fields in gone if last]
+    return _of_today(today, found), tuple(sorted(left)), False
 
 
 def _of_today(today: Ownership, groups: Iterable[Group]) -> list[Group]:
@@ -142,21 +126,35 @@ def _follows(event: str, last: str, written: int, *, parted: bool) -> bool:
     return not (parted and not last) and is_news(event, last)
 
 
-def _in_bits(today: Ownership, owners: Owners) -> list[Group]:
-    """The groups of a record; the one that is not named has what no other has."""
+def _in_bits(today: Ownership, owners: Owners) -> list[Group] | None:
+    """The groups of a record, of which one is not named: it has the rest. None where a field is not in just one."""
     rest, found = today.every, list[Group]()
+    unnamed: tuple[str, str] | None = None
     for owner, last, fields in owners:
-        if fields is not None:
-            found.append((owner, last, today.bits(fields)))
-            rest &= ~found[-1][2]
-    return found + [(owner, last, rest) for owner, last, fields in owners if fields is None]
+        if fields is None:
+            if unnamed is not None:
+                return None
+            unnamed = (owner, last)
+            continue
+        bits = today.bits(fields)
+        if bits & ~rest:
+            return None
+        rest ^= bits
+        found.append((owner, last, bits))
+    if unnamed is not None:
+        found.append((*unnamed, rest))
+    elif rest:
+        return None
+    return found
 
 
 def _named(today: Ownership, groups: list[Group]) -> Owners:
-    largest = max(
-        (group for group in groups if group[0] == today.of_record),
-        key=lambda group: (group[2].bit_count(), group),
-        default=(today.of_record, "", 0),
-    )
-    others = sorted(group for group in groups if group is not largest)
-    return ((*largest[:2], None), *((owner, last, today.names(bits)) for owner, last, bits in others))
+    of_record = [group for group in groups if group[0] == today.of_record]
+    largest = max(of_record, key=_by_size, default=(today.of_record, "", 0))
+    others = [group for group in groups if group is not largest]
+    others.sort()
+    return ((*largest[:2], None), *[(owner, last, today.names(bits)) for owner, last, bits in others])
+
+
+def _by_size(group: Group) -> tuple[int, Group]:
+    return group[2].bit_count(), group
