@@ -110,3 +110,21 @@ def test_nobody_is_heard_again_who_may_have_said_it_before() -> None:
     for former, found in (((), True), ((("erp", "seq:0:09", limit),), False)):
         given_ = owners_after(in_bits(entry), state.owners, former, "erp", "seq:0:01", 16)
         assert (given_ is not None) is found
+
+
+def test_who_has_set_all_of_its_fields_at_once_is_known_at_a_glance() -> None:
+    two = ownership_in_bits(("a", "b", "c"), {"a": "shop", "b": "crm", "c": "billing"}, "crm")
+    assert two.whole == (("crm", None), ("billing", frozenset("c")), ("shop", frozenset("a")))
+    assert (two.owned, two.every) == ({"shop": 1, "crm": 2, "billing": 4}, 7)
+    none_of_record = ownership_in_bits(("a", "b"), {"a": "shop", "b": "shop"}, "crm")
+    assert none_of_record.whole == (("shop", None),)
+
+
+def test_what_is_gone_is_so_from_the_first_field_on() -> None:
+    today = ownership_in_bits(("a", "b"), {"a": "crm", "b": "crm"}, "crm")
+    owners: Owners = (("crm", "seq:0:01", None), ("erp", "seq:0:07", frozenset("a")))
+    after = (("crm", "seq:0:02", None),)
+    assert owners_after(today, owners, (), "crm", "seq:0:02", 3) == (
+        after,
+        (("erp", "seq:0:07", frozenset("a")),),
+    )
