@@ -8,7 +8,7 @@ CODE := broker connectors ownership schemas
 STYLED := $(CODE) tests $(wildcard benchmarks)
 QUICK := tests/unit tests/property tests/test_tidy.py
 CORE_TESTS := $(addprefix tests/unit/,gate kafka lane ownership schemas) $(addprefix tests/property/test_, \
-	decide_against_oracle.py express.py invariants.py projection.py wire.py)
+	decide_against_oracle.py express.py groups.py invariants.py projection.py wire.py)
 ONCE ?=
 SEED ?=
 SEEDS ?=

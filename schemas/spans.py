@@ -177,13 +177,11 @@ def _end(value: bytes, at: int, null: int, present: int, kind: int) -> int:
 
 
 def _end_of_text(value: bytes, at: int) -> int:
-    length = value[at]
-    at += 1
-    if length > 127:
-        if not 0 < value[at] < 128:
-            return -1
-        length += (value[at] - 1) << 7
-        at += 1
+    """Of one whose length takes two bytes: shorter ones are found in the loop, longer ones are decoded."""
+    if not 0 < value[at + 1] < 128:
+        return -1
+    length = value[at] + ((value[at + 1] - 1) << 7)
+    at += 2
     end = at + (length >> 1)
     if length & 1 or end > len(value):
         return -1

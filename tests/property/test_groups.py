@@ -128,3 +128,11 @@ def test_what_is_gone_is_so_from_the_first_field_on() -> None:
         after,
         (("erp", "seq:0:07", frozenset("a")),),
     )
+
+
+def test_where_every_group_is_named_nothing_is_left_over() -> None:
+    today = ownership_in_bits(("a", "b"), {"a": "crm", "b": "crm"}, "crm")
+    named: Owners = (("crm", "seq:0:01", frozenset("ab")),)
+    after = (("crm", "seq:0:02", None), ("crm", "seq:0:01", frozenset("b")))
+    assert owners_after(today, named, (), "crm", "seq:0:02", 1) == (after, ())
+    assert owners_after(today, (("crm", "seq:0:01", frozenset("a")),), (), "crm", "seq:0:02", 1) is None
