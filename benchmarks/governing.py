@@ -23,7 +23,6 @@ MANY = 1_000
 TURNS = 3
 CHANGES, FEW = 1_000_000, 100_000
 TODAY = date(2026, 11, 27)
-DAY_MS = 86_400_000
 
 
 def governing(world: BenchWorld) -> list[Row]:

@@ -5,7 +5,7 @@ Pure: takes texts, opens nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -143,11 +143,11 @@ def _expresses(entry: ObjectMap, reader: ObjectReader, version: int) -> Iterator
                     differences=differences,
                     merging=merging,
                     blank=blank,
-                    key_bit=_bits(found, {found.key_field}),
+                    key_bit=today.bits(frozenset({found.key_field})),
                     own_bits=own,
                     today=today,
                     listed=listed,
-                    required_bits=_bits(found, contract.required),
+                    required_bits=today.bits(contract.required),
                     changed=changed,
                     place=place,
                     creates=found.create == found.sole_owner == owner,
@@ -162,10 +162,6 @@ def _today(entry: ObjectMap) -> Ownership | None:
     if len(entry.owners) < len(entry.fields):
         return None
     return ownership_in_bits(entry.fields, entry.owners, entry.system_of_record)
-
-
-def _bits(entry: ObjectMap, names: Iterable[str]) -> int:
-    return sum(1 << entry.fields.index(name) for name in names)
 
 
 def _echoes(entry: ObjectMap, reader: ObjectReader, version: int) -> Iterator[EchoPlan]:

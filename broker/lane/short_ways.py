@@ -54,11 +54,12 @@ class SharedWays:
             for name, reader in before.readers.items()
             if name in after.readers and after.readers[name].contract == reader.contract
         }
-        self._express = _Once(_advanced, _alike(before.express, after.express, kept))
+        alike = _alike(before.express, after.express, kept)
+        self._express = _Once(_advanced, alike)
         self._echo = _Once(echo, _alike(before.echoes, after.echoes, kept))
         self.ways = ShortWays(self._express.take, self._echo.take)
-        self.rules = tuple(self._walking(rules, kept) for rules in (before, after))
-        """What the two judges go by: they walk a value once where both compare it with the same one."""
+        self.rules = tuple(self._walking(rules, kept, alike) for rules in (before, after))
+        """What the two judges go by. Where plans differ, a value that both compare with the same one is walked once."""
 
     def begin(self) -> None:
         """Forget the batch before."""
@@ -67,14 +68,14 @@ class SharedWays:
         for walk in self._walks.values():
             walk.found.clear()
 
-    def _walking(self, rules: Rules, kept: Collection[str]) -> Rules:
+    def _walking(self, rules: Rules, kept: Collection[str], alike: Collection[Whose]) -> Rules:
         plans = {
             (system, name): replace(
                 plan,
                 differences=self._walk("differences", name, plan.differences),
                 merging=self._walk("merging", name, plan.merging),
             )
-            if name in kept
+            if name in kept and (system, name) not in alike
             else plan
             for (system, name), plan in rules.express.items()
         }
